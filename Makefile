@@ -1,0 +1,69 @@
+# weir: what a developer does. `make help` lists it.
+
+SHELL       := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+GO          ?= go
+FUZZTIME    ?= 5s
+TESTFLAGS   ?=
+BENCH       ?= .
+COUNT       ?= 5
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+.PHONY: build
+build: ## build bin/server and bin/bench
+	@mkdir -p bin
+	$(GO) build -o bin/server ./cmd/server
+	$(GO) build -o bin/bench ./cmd/bench
+
+.PHONY: run
+run: build ## start the server with its defaults
+	exec bin/server
+
+.PHONY: demo
+demo: build ## start a server, attack it, print before, during and after
+	bin/bench demo -server bin/server
+
+.PHONY: check
+check: ## what every commit passes: format, vet, staticcheck, build, short tests
+	@out=$$(gofmt -l $$(git ls-files -co --exclude-standard '*.go')); test -z "$$out" || { echo "gofmt -w these:"; echo "$$out"; exit 1; }
+	$(GO) vet ./...
+	$(GO) tool staticcheck ./...
+	$(GO) mod verify
+	$(GO) test -short ./...
+
+.PHONY: test
+test: ## everything that CI runs
+	@out=$$(gofmt -l $$(git ls-files -co --exclude-standard '*.go')); test -z "$$out" || { echo "gofmt -w these:"; echo "$$out"; exit 1; }
+	$(GO) vet ./...
+	$(GO) tool staticcheck ./...
+	$(GO) test -race $(TESTFLAGS) ./...
+	$(MAKE) --no-print-directory fuzz
+
+.PHONY: fuzz
+fuzz: ## run every fuzz target for FUZZTIME (5s)
+	@for pkg in $$($(GO) list ./...); do \
+	  for f in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
+	    echo "fuzz $$pkg $$f"; \
+	    $(GO) test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$pkg >/tmp/weir-fuzz.$$$$ 2>&1 \
+	      || { cat /tmp/weir-fuzz.$$$$; rm -f /tmp/weir-fuzz.$$$$; exit 1; }; \
+	    rm -f /tmp/weir-fuzz.$$$$; \
+	  done; \
+	done
+
+.PHONY: bench
+bench: ## micro benchmarks: make bench BENCH=Guard COUNT=5
+	$(GO) test -run '^$$' -bench '$(BENCH)' -count $(COUNT) ./...
+
+.PHONY: audit
+audit: ## known vulnerabilities, and dependencies that have newer versions
+	$(GO) tool govulncheck ./...
+	$(GO) list -m -u -f '{{if and .Update (not .Indirect)}}{{.Path}} {{.Version}} -> {{.Update.Version}}{{end}}' all
+
+.PHONY: clean
+clean: ## remove what the targets above made
+	rm -rf bin
