@@ -1,0 +1,157 @@
+package guard
+
+import (
+	"net/netip"
+
+	"weir/guard/bucket"
+	"weir/guard/census"
+	"weir/guard/mono"
+	"weir/guard/source"
+)
+
+// Admit decides on a new connection, cheapest and most specific check first; the package comment
+// has the order. When the Reason is OK the connection is counted and in phase First, and Gone must
+// be called once in the end. Otherwise nothing of it is left in any count or bucket, and the ID
+// means nothing.
+//
+// peer may be IPv4, IPv6 or IPv4-mapped. An invalid one, as of a Unix socket, is exempt.
+func (l *Loop) Admit(p *Policy, peer netip.Addr) (ID, Reason) {
+	id, r := l.admit(p, peer)
+	if r != OK {
+		l.counts.Shed[r]++
+		return 0, r
+	}
+	l.counts.Admitted++
+	return id, OK
+}
+
+func (l *Loop) admit(p *Policy, peer netip.Addr) (ID, Reason) {
+	g := l.guard
+	key, some := source.Of(peer)
+	kind := uint8(key.Family)
+	var places [census.Levels]census.Place
+	var handles [census.Levels]bucket.Handle
+	n := 0
+	if !some || g.isExempt(peer) {
+		kind = exempt
+	} else {
+		n = p.places(key, &places)
+		for i := range places[:n] {
+			handles[i] = bucket.HandleOf(g.hash.Sum(places[i].Bits))
+		}
+		if i := g.census.Add(p.domain, places[:n]); i >= 0 {
+			return 0, finest(i, ShedSourceConns, ShedPrefixConns)
+		}
+		levels := p.levels[kind]
+		for i := range levels {
+			if t := levels[i].rate; t != nil && !t.Allow(&handles[i], 1, l.now) {
+				l.takeBack(p, kind, places[:n], handles[:i])
+				return 0, finest(i, ShedSourceConnRate, ShedPrefixConnRate)
+			}
+		}
+	}
+	r := l.admitGlobal(p)
+	if r != OK {
+		if n > 0 {
+			l.takeBack(p, kind, places[:n], handles[:n])
+		}
+		return 0, r
+	}
+	id := l.newID()
+	c, d := &l.conns[id], &l.cold[id]
+	*c = record{at: c.at, handle: handles[0], policy: p.index, flags: live | kind<<kindShift}
+	*d = cold{bits: key.Bits, admitted: l.now, next: none}
+	l.begin(id, c, p.first)
+	if p.life != 0 {
+		l.arm(uint32(id), c, p, dueTick(l.now+mono.Time(p.life)))
+	}
+	return id, OK
+}
+
+func finest(level int, fine, wide Reason) Reason {
+	if level == 0 {
+		return fine
+	}
+	return wide
+}
+
+// admitGlobal asks what is not the source's: the listener's places, the rate of all, the places of
+// all, and last this loop's room.
+func (l *Loop) admitGlobal(p *Policy) Reason {
+	g := l.guard
+	if !claim(&p.open, p.lim.MaxConns) {
+		return ShedListenerConns
+	}
+	if !g.rate.Allow(1, l.now) {
+		p.open.Add(-1)
+		return ShedConnRate
+	}
+	if l.free == none && int(l.fresh) == len(l.conns) || !claim(&g.open, g.cfg.MaxConns) {
+		g.rate.Refund(1)
+		p.open.Add(-1)
+		return ShedMaxConns
+	}
+	return OK
+}
+
+// takeBack undoes the per-source part of an admission: the places' counts and one token of each
+// level up to len(charged).
+func (l *Loop) takeBack(p *Policy, kind uint8, places []census.Place, charged []bucket.Handle) {
+	for i := range charged {
+		if t := p.levels[kind][i].rate; t != nil {
+			t.Refund(&charged[i], 1, l.now)
+		}
+	}
+	l.guard.census.Remove(p.domain, places)
+}
+
+// places fills in where a source is counted, finest first, and returns how many there are.
+func (p *Policy) places(key source.Key, places *[census.Levels]census.Place) int {
+	levels := p.levels[key.Family]
+	for i := range levels {
+		places[i] = census.Place{
+			Bits:  key.Wide(levels[i].bits).Bits,
+			Level: uint8(key.Family)*census.Levels + uint8(i),
+			Limit: levels[i].conns,
+		}
+	}
+	return len(levels)
+}
+
+func (l *Loop) newID() ID {
+	id := l.free
+	if id == none {
+		id = l.fresh
+		l.fresh++
+		return id
+	}
+	l.free = l.cold[id].next
+	return id
+}
+
+// Gone ends the connection's counting. The ID is free for reuse. An ID that is not admitted is a
+// fault of the caller's and panics.
+func (l *Loop) Gone(id ID) {
+	c, d := &l.conns[id], &l.cold[id]
+	if c.flags&live == 0 {
+		panic("guard: Gone without Admit")
+	}
+	if l.prepaid.id == id {
+		l.settlePrepaid()
+	}
+	p := l.policies[c.policy]
+	if kind := c.flags >> kindShift; kind != exempt {
+		if c.pending > 0 {
+			p.bytes[kind].Take(&c.handle, uint64(c.pending), l.now)
+		}
+		var places [census.Levels]census.Place
+		n := p.places(source.Key{Bits: d.bits, Family: source.Family(kind)}, &places)
+		l.guard.census.Remove(p.domain, places[:n])
+	}
+	p.open.Add(-1)
+	l.guard.open.Add(-1)
+	l.counts.Gone++
+	// The wheel's word stays: its entry is there, and the next connection with this ID adopts it.
+	*c = record{at: c.at}
+	d.next, l.free = l.free, id
+}

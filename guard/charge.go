@@ -1,0 +1,125 @@
+package guard
+
+import "weir/guard/bucket"
+
+// Read charges n bytes that have been read. The bytes are here: they are always charged, and the
+// Verdict's Wait, when above 0, is how long to leave the peer's further bytes to the kernel. The
+// debt of a connection, and of a source, ends at one burst.
+//
+// hot: 0 allocs, no lock, no clock, see BenchmarkGuardFrame.
+func (l *Loop) Read(id ID, n int) (v Verdict) {
+	if n <= 0 {
+		return Verdict{}
+	}
+	size := min(uint64(n), 1<<31)
+	l.counts.BytesIn += size
+	c := &l.conns[id]
+	p := l.policies[c.policy%maxPolicies]
+	c.sum = uint32(min(uint64(c.sum)+size, 1<<32-1))
+	if c.in != 0 {
+		l.push(c, p, int(size))
+	}
+	if p.byteMeter.Limits() {
+		cell, over := p.byteMeter.Take(c.bytes, size, l.now)
+		c.bytes = cell
+		if over {
+			c.bytes, v.Wait = p.byteMeter.Owe(cell, l.now)
+			v.Reason = SlowConnBytes
+		}
+	}
+	if t := p.bytes[c.flags>>kindShift]; t != nil {
+		if size += uint64(c.pending); size < uint64(p.lot) {
+			c.pending = uint32(size)
+		} else {
+			c.pending = 0
+			if wait := t.Take(&c.handle, size, l.now); wait > v.Wait {
+				v = Verdict{SlowSourceBytes, wait}
+			}
+		}
+	}
+	if v.Reason != OK {
+		l.counts.Slowed[v.Reason]++
+	}
+	return v
+}
+
+// push puts off the inbound minimum rate's deadline.
+func (l *Loop) push(c *record, p *Policy, n int) {
+	now := l.service.Now()
+	if c.flags&paused != 0 {
+		now = 0
+	}
+	c.in = p.pace.Push(c.in, n, now)
+}
+
+// Frame charges one frame: OK, ShedConnFrames or ShedSourceFrames. A frame that is refused is not
+// charged.
+//
+// hot: 0 allocs, no lock, no clock; Read + Frame + Phase(Idle) ≤ 20 ns with 10,000 connections,
+// see BenchmarkGuardFrame.
+func (l *Loop) Frame(id ID) Reason {
+	c := &l.conns[id]
+	p := l.policies[c.policy%maxPolicies]
+	cell := c.frames
+	if p.frameMeter.Limits() {
+		var ok bool
+		if cell, ok = p.frameMeter.Allow(cell, 1, l.now); !ok {
+			l.counts.Shed[ShedConnFrames]++
+			return ShedConnFrames
+		}
+	}
+	if t := p.frames[c.flags>>kindShift]; t != nil {
+		if l.prepaid.id == id && l.prepaid.left > 0 {
+			l.prepaid.left--
+		} else if !l.pay(id, c, t) {
+			l.counts.Shed[ShedSourceFrames]++
+			return ShedSourceFrames
+		}
+	}
+	c.frames = cell
+	l.counts.Frames++
+	return OK
+}
+
+// prepaid are tokens of one source bucket that a loop has taken and not used yet. When a second
+// frame of a connection comes in one turn more will follow, so a batch is taken with one
+// compare-and-swap; what is left goes back when another connection's frame comes or the turn ends.
+// Time stands still meanwhile, so the decisions are those of taking them one by one. Another loop
+// may find up to a batch less in the bucket for that long, never more.
+type prepaid struct {
+	id     ID // whose frame was the last this turn; none at a turn's start
+	left   uint32
+	handle bucket.Handle
+	table  *bucket.Table
+}
+
+const prepaidBatch = 16
+
+// pay takes a token for a frame of id, or a batch of them.
+func (l *Loop) pay(id ID, c *record, t *bucket.Table) bool {
+	if l.prepaid.id == id {
+		got := t.AllowSome(&c.handle, prepaidBatch, l.now)
+		if got == 0 {
+			return false
+		}
+		l.prepaid.left = uint32(got) - 1
+		return true
+	}
+	if l.prepaid.left > 0 {
+		l.settlePrepaid()
+	}
+	if !t.Allow(&c.handle, 1, l.now) {
+		return false
+	}
+	l.prepaid = prepaid{id: id, handle: c.handle, table: t}
+	return true
+}
+
+// settlePrepaid gives back what is left. It must come before the loop's time moves on.
+func (l *Loop) settlePrepaid() {
+	if l.prepaid.left > 0 {
+		l.prepaid.table.Refund(&l.prepaid.handle, uint64(l.prepaid.left), l.now)
+		l.prepaid.left = 0
+	}
+	l.prepaid.id = none
+}

@@ -1,0 +1,112 @@
+package guard
+
+// Reason says why a peer was refused, slowed down or let go. It is a closed list of small
+// integers: comparing and counting cost nothing.
+type Reason uint8
+
+// The list, in the order of a connection's life.
+const (
+	OK Reason = iota // admitted, nothing to say
+
+	// At accept.
+	ShedDescriptors    // the new descriptor's number is inside the reserve
+	ShedMaxConns       // -max-conns
+	ShedListenerConns  // the listener's own max-conns
+	ShedSourceConns    // -source-conns, at the address or /64
+	ShedPrefixConns    // the same at a wider prefix, with its larger share
+	ShedSourceConnRate // -source-conn-rate, at the address or /64
+	ShedPrefixConnRate // the same at a wider prefix, with its larger share
+	ShedConnRate       // -conn-rate, all sources together
+	ShedStopping       // arrived while the server was stopping
+
+	// At a frame or at bytes.
+	ShedSourceFrames // -source-frame-rate
+	ShedConnFrames   // -conn-frame-rate
+	SlowSourceBytes  // -source-byte-rate: not shed, reading pauses until the debt is paid
+	SlowConnBytes    // -conn-byte-rate: likewise
+
+	// At a deadline.
+	ShedFirstFrame // -first-frame-timeout
+	ShedFrame      // -frame-timeout
+	ShedIdle       // -idle-timeout
+	ShedSlowSender // -min-rate, inbound
+	ShedWriteStall // -write-timeout
+	ShedSlowReader // -min-rate, outbound
+	ShedLifetime   // -lifetime
+	ShedLinger     // the peer did not finish closing in time
+	ShedDrain      // still open at -drain-timeout
+
+	// In between.
+	ShedMalformed // the bytes were wrong; which way is counted by fault
+	ShedOutput    // more output than -max-out
+	ShedMemory    // -max-buffered, all connections together
+	ShedWork      // the worker pool's queue is full
+	ShedPanic     // a handler panicked
+
+	reasonCount
+)
+
+// Reasons is the number of reasons, OK included: valid values are 0 ≤ r < Reasons.
+const Reasons = int(reasonCount)
+
+// Level says how much a reason tells about the peer.
+type Level uint8
+
+const (
+	Normal  Level = iota // ordinary life: idle, lifetime, a server that stops
+	Suspect              // over a limit or too slow: an attack, or somebody's bad network
+	Hostile              // no well-behaved client does this
+)
+
+func (l Level) String() string { return [...]string{"normal", "suspect", "hostile"}[l] }
+
+type reasonRow struct {
+	label, text, flag string
+	level             Level
+}
+
+var reasonTable = [Reasons]reasonRow{
+	OK:                 {"ok", "admitted", "", Normal},
+	ShedDescriptors:    {"descriptors", "out of file descriptors: only the reserve is left", "fd-reserve", Suspect},
+	ShedMaxConns:       {"max-conns", "too many connections in all", "max-conns", Suspect},
+	ShedListenerConns:  {"listener-conns", "too many connections on this listener", "listen ...?max-conns=", Suspect},
+	ShedSourceConns:    {"source-conns", "too many connections from one source", "source-conns", Suspect},
+	ShedPrefixConns:    {"prefix-conns", "too many connections from one network", "source-conns", Suspect},
+	ShedSourceConnRate: {"source-conn-rate", "one source connects too often", "source-conn-rate", Suspect},
+	ShedPrefixConnRate: {"prefix-conn-rate", "one network connects too often", "source-conn-rate", Suspect},
+	ShedConnRate:       {"conn-rate", "too many new connections in all", "conn-rate", Suspect},
+	ShedStopping:       {"stopping", "the server is stopping", "drain-timeout", Normal},
+	ShedSourceFrames:   {"source-frames", "too many frames from one source", "source-frame-rate", Suspect},
+	ShedConnFrames:     {"conn-frames", "too many frames on one connection", "conn-frame-rate", Suspect},
+	SlowSourceBytes:    {"source-bytes", "too many bytes from one source: slowed down", "source-byte-rate", Normal},
+	SlowConnBytes:      {"conn-bytes", "too many bytes on one connection: slowed down", "conn-byte-rate", Normal},
+	ShedFirstFrame:     {"first-frame", "no complete first frame in time", "first-frame-timeout", Suspect},
+	ShedFrame:          {"frame", "a frame or head was not complete in time", "frame-timeout", Suspect},
+	ShedIdle:           {"idle", "nothing was sent for too long", "idle-timeout", Normal},
+	ShedSlowSender:     {"slow-sender", "a frame or body arrived below the minimum rate", "min-rate", Suspect},
+	ShedWriteStall:     {"write-stall", "the peer took nothing of what it is owed for too long", "write-timeout", Suspect},
+	ShedSlowReader:     {"slow-reader", "the peer read below the minimum rate", "min-rate", Suspect},
+	ShedLifetime:       {"lifetime", "the connection reached its greatest age", "lifetime", Normal},
+	ShedLinger:         {"linger", "the peer did not finish closing in time", "write-timeout", Normal},
+	ShedDrain:          {"drain", "still open at the end of a graceful stop", "drain-timeout", Normal},
+	ShedMalformed:      {"malformed", "the peer's bytes broke the protocol", "", Hostile},
+	ShedOutput:         {"output", "a handler queued more than the connection may hold", "max-out", Suspect},
+	ShedMemory:         {"memory", "all connections together hold too many bytes", "max-buffered", Suspect},
+	ShedWork:           {"work", "too much work is waiting for the worker pool", "workers", Suspect},
+	ShedPanic:          {"panic", "a handler failed", "", Normal},
+}
+
+// Label is the reason's stable name for metrics and logs: lower case, hyphens, no spaces.
+func (r Reason) Label() string { return reasonTable[r].label }
+
+// String is one sentence for the operator.
+func (r Reason) String() string { return reasonTable[r].text }
+
+// Flag is the name of the flag that sets the limit behind the reason, or "".
+func (r Reason) Flag() string { return reasonTable[r].flag }
+
+// Level says how much the reason tells about the peer.
+func (r Reason) Level() Level { return reasonTable[r].level }
+
+// Slows reports whether the reason slows a connection down instead of ending it.
+func (r Reason) Slows() bool { return r == SlowSourceBytes || r == SlowConnBytes }
