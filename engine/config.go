@@ -1,0 +1,132 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"weir/engine/service"
+	"weir/guard"
+)
+
+// Limits are a listener's limits: the guard's, and those on what the engine holds for a connection.
+type Limits struct {
+	guard.Limits
+	// MaxOut is the number of outbound bytes held for one connection, beside what the kernel
+	// took. At half of it the connection is not served any further until its peer reads. 4 KiB
+	// to 1 GiB, default 256 KiB (Envoy 32 KiB to 1 MiB). Too low makes large answers crawl, too
+	// high lets slow readers hold memory. ShedOutput, ShedSlowReader.
+	MaxOut int
+}
+
+// DefaultLimits are the guard's, and MaxOut.
+func DefaultLimits() Limits {
+	return Limits{Limits: guard.DefaultLimits(), MaxOut: 256 << 10}
+}
+
+// Listener is one address that the engine serves.
+type Listener struct {
+	// Name is how logs and metrics call it. Unique, not empty.
+	Name string
+	// Network is "tcp" (IPv4 or IPv6, as the address says) or "unix".
+	Network string
+	// Address is host:port with a literal IP address, an empty host for all IPv4 and IPv6
+	// addresses or a name that resolves to one address; port 0 picks one. For unix it is a path.
+	Address string
+	// Service answers what arrives.
+	Service service.Service
+	// MaxIn is the number of inbound bytes held for one connection while a frame is not
+	// complete: the service's largest frame or head, framing included. 1 to 1 GiB.
+	MaxIn int
+	Limits
+	// DeferAccept keeps connections that send nothing in the kernel for about this long
+	// (TCP_DEFER_ACCEPT, whole seconds, at most 60). 0, the default, is off: silent connections
+	// then count against their source at once. Decision 0005.
+	DeferAccept time.Duration
+}
+
+// Config is everything an Engine needs. Fields without a default must be set.
+type Config struct {
+	// Loops is the number of event loops, each with sockets of its own for every TCP listener.
+	// 1 to 256; 0 means one per CPU that the process may use.
+	Loops int
+	// FDReserve is the number of descriptors kept for everything but clients. A connection whose
+	// descriptor number falls into the last FDReserve below the limit is refused. 0 means the
+	// larger of 64 and what loops and listeners need. ShedDescriptors.
+	FDReserve int
+	// MaxBuffered bounds the bytes held for all connections together: partial frames and queued
+	// output. 0 means no bound but that of each connection. ShedMemory.
+	MaxBuffered int64
+	// Workers is the number of goroutines for work that may block, WorkQueue how much may wait
+	// for them. Defaults 0: twice the number of CPUs, and 128. ShedWork.
+	Workers, WorkQueue int
+	// DrainTimeout bounds a graceful stop. 0 means do not wait.
+	DrainTimeout time.Duration
+	// Guard holds the limits that all listeners share. Its MaxConns may be 0: the descriptor
+	// limit less the reserve.
+	Guard guard.Config
+	// Listeners are the addresses to serve; at least one.
+	Listeners []Listener
+	// Events, when set, is told of sheds and trouble. It is called on the loops' goroutines and
+	// must neither block nor allocate much; the engine samples before it calls, see Event.
+	Events func(Event)
+}
+
+// Event is a security event: one shed, or the last of a number of sheds.
+type Event struct {
+	Reason   guard.Reason
+	Source   netip.Addr // zero for unix sockets
+	Listener string
+	Loop     int
+	Count    uint64 // how often this loop has met this reason, this time included
+	Dropped  uint64 // how many events of this reason were left out since the last one told
+	Detail   string // for malformed bytes the fault, for a panic its text (not escaped), else ""
+	Stack    []byte // for a panic
+}
+
+// eventRate and eventBurst bound the events told, per loop and reason: a flood must not become a
+// flood of log lines. What is left out is counted in Event.Dropped.
+const (
+	eventRate  = 5 // per second
+	eventBurst = 20
+)
+
+func (c *Config) validate() error {
+	switch {
+	case len(c.Listeners) == 0:
+		return errors.New("no listeners: give at least one")
+	case c.Loops < 0 || c.Loops > 256:
+		return fmt.Errorf("loops %d: must be 0 (one per CPU) to 256", c.Loops)
+	case c.FDReserve < 0:
+		return fmt.Errorf("fd-reserve %d: must not be negative", c.FDReserve)
+	case c.MaxBuffered < 0:
+		return fmt.Errorf("max-buffered %d: must not be negative", c.MaxBuffered)
+	case c.Workers < 0 || c.Workers > 4096:
+		return fmt.Errorf("workers %d: must be 0 (twice the CPUs) to 4096", c.Workers)
+	case c.WorkQueue < 0 || c.WorkQueue > 1<<20:
+		return fmt.Errorf("work-queue %d: must be 0 (128) to %d", c.WorkQueue, 1<<20)
+	case c.DrainTimeout < 0:
+		return fmt.Errorf("drain-timeout %s: must not be negative", c.DrainTimeout)
+	}
+	names := map[string]bool{}
+	for i := range c.Listeners {
+		l := &c.Listeners[i]
+		switch {
+		case l.Name == "" || names[l.Name]:
+			return fmt.Errorf("listener %q: the name must be set and unique", l.Name)
+		case l.Network != "tcp" && l.Network != "unix":
+			return fmt.Errorf("listener %s: network %q: must be tcp or unix", l.Name, l.Network)
+		case l.Service == nil:
+			return fmt.Errorf("listener %s: no service", l.Name)
+		case l.MaxIn < 1 || l.MaxIn > 1<<30+64:
+			return fmt.Errorf("listener %s: max-frame or max-header %d: must be 1 to %d bytes", l.Name, l.MaxIn, 1<<30)
+		case l.MaxOut < 4<<10 || l.MaxOut > 1<<30:
+			return fmt.Errorf("listener %s: max-out %d: must be %d to %d bytes", l.Name, l.MaxOut, 4<<10, 1<<30)
+		case l.DeferAccept < 0 || l.DeferAccept > time.Minute:
+			return fmt.Errorf("listener %s: defer-accept %s: must be 0 (off) to 1m", l.Name, l.DeferAccept)
+		}
+		names[l.Name] = true
+	}
+	return nil
+}

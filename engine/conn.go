@@ -1,0 +1,156 @@
+package engine
+
+import (
+	"net/netip"
+
+	"github.com/valyala/bytebufferpool"
+
+	"weir/codec"
+	"weir/engine/service"
+	"weir/guard"
+)
+
+// conn is one connection. On the loop's goroutine only. An idle one holds no buffer: in and out
+// are nil. It is reused for other connections; gen tells them apart.
+type conn struct {
+	loop *loop
+	ln   *listener
+	sess service.Session
+
+	in    *bytebufferpool.ByteBuffer // what was read and is not finished with; nil when nothing is
+	out   *bytebufferpool.ByteBuffer // what the kernel did not take; nil when it took all
+	inOff int                        // in.B[:inOff] is finished with
+	sent  int                        // out.B[:sent] is with the kernel
+	held  held                       // a unit that is to be offered again
+	acct  int                        // bytes of in and out as counted in loop.buffered
+
+	frames, bytesIn, bytesOut uint64
+	acked                     uint64 // of bytesOut, as last seen and reported to the guard
+
+	peer  netip.AddrPort
+	fd    int
+	id    guard.ID
+	gen   uint32
+	lowat int32 // SO_RCVLOWAT as set; 1 by default
+	state state
+	wants interest
+	stage service.Stage
+	drips uint8 // wakes in a row that left the same frame incomplete
+}
+
+// held is a unit that Serve took only a part of. It begins at conn.in.B[inOff].
+type held struct {
+	lo, hi int // what is left of the unit's Data, counted from the unit's first byte
+	n      int // bytes that the unit takes
+	kind   codec.Kind
+}
+
+// state is a set of facts about a connection.
+type state uint16
+
+const (
+	eof       state = 1 << iota // the peer has finished sending
+	busy                        // work is in the pool: nothing is served until it is done
+	blocked                     // more than half of MaxOut is queued: nothing is served until the peer reads
+	throttled                   // over a byte budget: not read until a timer says so
+	again                       // stopped at the turn's budget: more units wait in conn.in
+	closing                     // nothing more is served; close when out is flushed
+	lingering                   // our FIN is sent; what still arrives is thrown away
+	politely                    // after flushing, linger: the peer may still be sending
+	fresh                       // a frame was served since the clocks were set
+	paused                      // the guard has been told that we do not read
+	spared                      // a deadline was put off once because bytes had arrived
+	gone                        // closed; the struct waits for reuse
+)
+
+// stops are the states in which no unit is served.
+const stops = busy | blocked | throttled | closing | lingering | gone
+
+// outstanding is the number of bytes queued for the peer, the present wake's included.
+func (c *conn) outstanding() int {
+	n := 0
+	if c.loop.cur == c {
+		n = len(c.loop.out)
+	}
+	if c.out != nil {
+		n += len(c.out.B) - c.sent
+	}
+	return n
+}
+
+// slack is what may be queued above MaxOut, so that an error can always be answered.
+const slack = 4 << 10
+
+// Write is service.Conn's.
+func (c *conn) Write(p []byte) {
+	if b := c.sink(len(p)); b != nil {
+		*b = append(*b, p...)
+	}
+}
+
+// WriteString is service.Conn's.
+func (c *conn) WriteString(s string) {
+	if b := c.sink(len(s)); b != nil {
+		*b = append(*b, s...)
+	}
+}
+
+// sink is where n more bytes for the peer go: behind what already waits; else into the loop's
+// buffer, which goes out in one write at the end of the wake. Nil when they may not be queued.
+func (c *conn) sink(n int) *[]byte {
+	if c.state&(gone|lingering) != 0 {
+		return nil
+	}
+	if c.outstanding()+n > c.ln.MaxOut+slack {
+		c.loop.overflow(c)
+		return nil
+	}
+	switch l := c.loop; {
+	case c.out != nil:
+		return &c.out.B
+	case l.cur == c:
+		return &l.out
+	default: // written to from another connection's wake
+		c.out = bytebufferpool.Get()
+		l.g.Owe(c.id)
+		l.want(c)
+		return &c.out.B
+	}
+}
+
+// Room is service.Conn's.
+func (c *conn) Room() int { return max(0, c.ln.MaxOut-c.outstanding()) }
+
+// Close is service.Conn's.
+func (c *conn) Close() {
+	c.state |= closing
+	if c.sess != nil && c.sess.Partial() {
+		c.state |= politely // the rest of a message that nobody wants is still under way
+	}
+}
+
+// Peer is service.Conn's.
+func (c *conn) Peer() netip.AddrPort { return c.peer }
+
+// Listener is service.Conn's.
+func (c *conn) Listener() string { return c.ln.Name }
+
+// Draining is service.Conn's.
+func (c *conn) Draining() bool { return c.loop.draining }
+
+// Date is service.Conn's.
+func (c *conn) Date() []byte { return c.loop.httpDate() }
+
+// Standing is service.Conn's.
+func (c *conn) Standing() service.Standing {
+	i := c.loop.g.Info(c.id)
+	s := service.Standing{
+		Exempt: i.Exempt, SourceConns: i.SourceConns, SourceConnLimit: i.SourceConnLimit,
+		FramesLeft: i.FramesLeft, FrameRate: i.FrameRate, BytesLeft: i.BytesLeft, ByteRate: i.ByteRate,
+		Age: c.loop.g.Now().Sub(i.Admitted), Frames: c.frames, BytesIn: c.bytesIn, BytesOut: c.bytesOut,
+	}
+	if i.Source.IsValid() {
+		s.Source = i.Source.String()
+	}
+	return s
+}

@@ -1,0 +1,503 @@
+package engine
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"weir/codec"
+	"weir/codec/length"
+	"weir/codec/line"
+	"weir/engine/service"
+	"weir/engine/service/echo"
+	"weir/engine/service/hello"
+	"weir/guard"
+)
+
+func TestHalfCloseGetsTheWholeAnswer(t *testing.T) {
+	_, addr := serve(t, hello.New(hello.Config{}), 16<<10, nil)
+	c := dial(t, addr)
+	io.WriteString(c, strings.Repeat("GET / HTTP/1.1\r\nHost: x\r\n\r\n", 50))
+	c.CloseWrite()
+	b, err := io.ReadAll(c)
+	if n := bytes.Count(b, []byte("hello, world!")); n != 50 || err != nil {
+		t.Fatalf("%d answers, %v", n, err)
+	}
+}
+
+func TestHalfAFrameAtTheEndIsNotDelivered(t *testing.T) {
+	e, addr := serve(t, echo.Frames(100), 104, nil)
+	c := dial(t, addr)
+	c.Write(append(length.Append(nil, []byte("whole")), 0, 0, 0, 9, 'h', 'a', 'l', 'f'))
+	c.CloseWrite()
+	b, _ := io.ReadAll(c)
+	if want := length.Append(nil, []byte("whole")); !bytes.Equal(b, want) {
+		t.Fatalf("%q came back", b)
+	}
+	eventually(t, "counted", func() bool { return e.Snapshot().Faults[codec.Truncated] == 1 })
+}
+
+// TestPipelinedFloodLeavesOthersTheirTurn sends 100,000 requests at once on one connection; they
+// are all answered, and another client is served meanwhile.
+func TestPipelinedFloodLeavesOthersTheirTurn(t *testing.T) {
+	_, addr := serve(t, hello.New(hello.Config{}), 16<<10, func(c *Config) {
+		c.Listeners[0].SourceFrameRate, c.Listeners[0].ConnByteRate, c.Listeners[0].SourceByteRate = 0, 0, 0
+	})
+	const n = 100_000
+	c := dial(t, addr)
+	go io.WriteString(c, strings.Repeat("GET / HTTP/1.1\r\nHost: x\r\n\r\n", n))
+	var slowest time.Duration
+	stop, done := make(chan bool), make(chan error)
+	go func() {
+		g, err := net.Dial("tcp", addr)
+		if err != nil {
+			done <- err
+			return
+		}
+		defer g.Close()
+		r := bufio.NewReader(g)
+		for {
+			select {
+			case <-stop:
+				done <- nil
+				return
+			default:
+			}
+			t0 := time.Now()
+			io.WriteString(g, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+			resp, err := http.ReadResponse(r, nil)
+			if err != nil {
+				done <- err
+				return
+			}
+			io.Copy(io.Discard, resp.Body)
+			slowest = max(slowest, time.Since(t0))
+		}
+	}()
+	r := bufio.NewReader(c)
+	for i := range n {
+		resp, err := http.ReadResponse(r, nil)
+		if err != nil {
+			t.Fatalf("answer %d: %v", i, err)
+		}
+		io.Copy(io.Discard, resp.Body)
+	}
+	close(stop)
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	if slowest > 2*time.Second {
+		t.Fatalf("the other client waited %s", slowest)
+	}
+}
+
+// TestSilentReaderCostsMaxOut asks for 64 MiB and reads nothing.
+func TestSilentReaderCostsMaxOut(t *testing.T) {
+	e, addr := serve(t, echo.Frames(1<<20), 1<<20+4, func(c *Config) {
+		l := &c.Listeners[0]
+		l.MaxOut, l.MinRateGrace, l.WriteTimeout = 256<<10, time.Second, 2*time.Second
+		l.SourceByteRate, l.ConnByteRate = 0, 0
+	})
+	c := dial(t, addr)
+	frame := length.Append(nil, make([]byte, 16<<10))
+	go func() {
+		for range 4096 {
+			if _, err := c.Write(frame); err != nil {
+				return
+			}
+		}
+	}()
+	most := int64(0)
+	eventually(t, "shed as a slow reader", func() bool {
+		s := e.Snapshot()
+		most = max(most, s.Buffered)
+		return s.Shed[guard.ShedSlowReader]+s.Shed[guard.ShedWriteStall] == 1
+	})
+	// Queued output, and one wake's worth of input that is not served for want of room.
+	if limit := int64(256<<10 + 4<<10 + 2*(64<<10)); most > limit {
+		t.Fatalf("%d bytes were held, more than %d", most, limit)
+	}
+	eventually(t, "given back", func() bool { s := e.Snapshot(); return s.Buffered == 0 && s.Conns == 0 })
+}
+
+// TestSlowReaderAboveTheRateGetsAll reads at a steady trickle that stays above the minimum.
+func TestSlowReaderAboveTheRateGetsAll(t *testing.T) {
+	e, addr := serve(t, echo.Frames(1<<20), 1<<20+4, func(c *Config) {
+		l := &c.Listeners[0]
+		l.MaxOut, l.MinRate, l.MinRateGrace, l.WriteTimeout = 32<<10, 100_000, 500*time.Millisecond, time.Second
+	})
+	c := dial(t, addr)
+	c.SetReadBuffer(16 << 10)
+	const frames, size = 20, 16 << 10
+	go func() {
+		for i := range frames {
+			c.Write(length.Append(nil, bytes.Repeat([]byte{byte(i)}, size)))
+		}
+	}()
+	time.Sleep(50 * time.Millisecond)
+	got := 0
+	buf := make([]byte, 8<<10)
+	for got < frames*(size+4) {
+		n, err := io.ReadFull(c, buf[:min(len(buf), frames*(size+4)-got)])
+		if err != nil {
+			t.Fatalf("cut after %d bytes: %v; %v", got, err, e.Snapshot().Shed)
+		}
+		got += n
+		time.Sleep(25 * time.Millisecond) // about 320 kB/s
+	}
+}
+
+// TestDrippedFrameSleepsInTheKernel: a frame in one-byte pieces costs a few wakes, not one a byte,
+// and arrives whole.
+func TestDrippedFrameSleepsInTheKernel(t *testing.T) {
+	e, addr := serve(t, echo.Frames(1000), 1004, nil)
+	c := dial(t, addr)
+	frame := length.Append(nil, bytes.Repeat([]byte{'x'}, 200))
+	for _, b := range frame {
+		c.Write([]byte{b})
+		time.Sleep(time.Millisecond)
+	}
+	got := make([]byte, len(frame))
+	if _, err := io.ReadFull(c, got); err != nil || !bytes.Equal(got, frame) {
+		t.Fatalf("%v", err)
+	}
+	if w := e.Snapshot().Loops[0].Wakes; w > 20 {
+		t.Fatalf("%d wakes for %d bytes", w, len(frame))
+	}
+	c.Write(length.Append(nil, []byte("next"))) // the low-water mark is back at one byte
+	if _, err := io.ReadFull(c, got[:8]); err != nil || string(got[4:8]) != "next" {
+		t.Fatalf("%q, %v", got[:8], err)
+	}
+}
+
+func TestDeadlines(t *testing.T) {
+	for _, tc := range []struct {
+		why    string
+		send   string
+		every  time.Duration // one byte of send at a time; 0: at once
+		reason guard.Reason
+		after  time.Duration
+		reply  string
+	}{
+		{"silence is cut at the first-frame timeout", "", 0, guard.ShedFirstFrame, 300 * time.Millisecond, ""},
+		{"a dripped head does not extend it", "GET / HTTP/1.1\r\nHost: a-very-long-name-indeed", 20 * time.Millisecond, guard.ShedFirstFrame, 300 * time.Millisecond, "HTTP/1.1 408"},
+		{"idle after an answer ends in order", "GET / HTTP/1.1\r\nHost: x\r\n\r\n", 0, guard.ShedIdle, 800 * time.Millisecond, "HTTP/1.1 200"},
+		{"the second head has its own timeout", "GET / HTTP/1.1\r\nHost: x\r\n\r\nGET", 0, guard.ShedFrame, 500 * time.Millisecond, "HTTP/1.1 200"},
+		{"a body below the minimum rate", "PUT /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nab", 0, guard.ShedSlowSender, 600 * time.Millisecond, "HTTP/1.1 200"},
+	} {
+		t.Run(tc.why, func(t *testing.T) {
+			t.Parallel()
+			e, addr := serve(t, hello.New(hello.Config{}), 16<<10, func(c *Config) {
+				l := &c.Listeners[0]
+				l.FirstFrameTimeout, l.FrameTimeout, l.IdleTimeout = 300*time.Millisecond, 500*time.Millisecond, 800*time.Millisecond
+				l.MinRateGrace = 600 * time.Millisecond
+			})
+			c := dial(t, addr)
+			t0 := time.Now()
+			go func() {
+				if tc.every == 0 {
+					io.WriteString(c, tc.send)
+					return
+				}
+				for i := range tc.send {
+					if _, err := io.WriteString(c, tc.send[i:i+1]); err != nil {
+						return
+					}
+					time.Sleep(tc.every)
+				}
+			}()
+			b, _ := io.ReadAll(c)
+			took := time.Since(t0)
+			if !strings.HasPrefix(string(b), tc.reply) || tc.reply == "" && len(b) > 0 {
+				t.Errorf("answered %q", b)
+			}
+			if took < tc.after || took > tc.after+400*time.Millisecond {
+				t.Errorf("ended after %s, expected %s", took, tc.after)
+			}
+			if s := e.Snapshot(); s.Shed[tc.reason] != 1 {
+				t.Errorf("counted %v", s.Shed)
+			}
+		})
+	}
+}
+
+func TestByteBudgetSlowsAndLosesNothing(t *testing.T) {
+	e, addr := serve(t, echo.Frames(1<<20), 1<<20+4, func(c *Config) {
+		c.Listeners[0].ConnByteRate, c.Listeners[0].ConnByteBurst = 1<<20, 64<<10
+	})
+	c := dial(t, addr)
+	frame := length.Append(nil, bytes.Repeat([]byte("0123456789abcdef"), 4<<10))
+	t0 := time.Now()
+	go func() {
+		for range 8 {
+			c.Write(frame)
+		}
+	}()
+	got := make([]byte, 8*len(frame))
+	if _, err := io.ReadFull(c, got); err != nil {
+		t.Fatal(err)
+	}
+	if took := time.Since(t0); took < 300*time.Millisecond || took > 2*time.Second {
+		t.Fatalf("512 KiB at 1 MiB/s after a burst of 64 KiB took %s", took)
+	}
+	if s := e.Snapshot(); s.Shed[guard.SlowConnBytes] == 0 {
+		t.Fatal("not counted")
+	}
+}
+
+func TestFrameRateIsAnswered429(t *testing.T) {
+	e, addr := serve(t, hello.New(hello.Config{}), 16<<10, func(c *Config) {
+		c.Listeners[0].SourceFrameRate, c.Listeners[0].SourceFrameBurst = 1, 5
+	})
+	c := dial(t, addr)
+	io.WriteString(c, strings.Repeat("GET / HTTP/1.1\r\nHost: x\r\n\r\n", 9))
+	b, err := io.ReadAll(c)
+	if ok, no := bytes.Count(b, []byte("HTTP/1.1 200")), bytes.Count(b, []byte("HTTP/1.1 429")); ok != 5 || no != 1 || err != nil {
+		t.Fatalf("%d answered, %d refused, %v", ok, no, err)
+	}
+	if s := e.Snapshot(); s.Shed[guard.ShedSourceFrames] != 1 {
+		t.Fatal("not counted")
+	}
+}
+
+// handler is a line service whose lines are commands for the test.
+type handler struct {
+	serve func(c service.Conn, cmd string)
+}
+
+func (h handler) Name() string            { return "handler" }
+func (h handler) ForLoop() service.Opener { return h }
+func (h handler) Open(service.Conn) service.Session {
+	return &handled{h: h}
+}
+
+type handled struct {
+	line.Decoder
+	h handler
+}
+
+func (s *handled) Stage() service.Stage { return service.Between }
+func (s *handled) Serve(c service.Conn, u codec.Unit) int {
+	s.h.serve(c, string(u.Data))
+	return len(u.Data)
+}
+func (s *handled) Refuse(c service.Conn, why service.Refusal) {
+	c.WriteString("refused: " + why.String())
+}
+func (s *handled) Fault(service.Conn, codec.Fault) {}
+func (s *handled) Closed()                         {}
+
+func TestPanicEndsItsOwnConnection(t *testing.T) {
+	var told atomic.Int32
+	e, addr := serve(t, handler{func(c service.Conn, cmd string) {
+		if cmd == "panic" {
+			panic("as told")
+		}
+		c.WriteString(cmd)
+	}}, 100, func(c *Config) {
+		c.Events = func(ev Event) {
+			if ev.Reason == guard.ShedPanic && ev.Detail == "as told" && len(ev.Stack) > 0 {
+				told.Add(1)
+			}
+		}
+	})
+	other, c := dial(t, addr), dial(t, addr)
+	io.WriteString(c, "panic\n")
+	if b, err := io.ReadAll(c); string(b) != "refused: internal error" || err != nil {
+		t.Fatalf("%q, %v", b, err)
+	}
+	io.WriteString(other, "alive\n")
+	var b [5]byte
+	if _, err := io.ReadFull(other, b[:]); err != nil || string(b[:]) != "alive" {
+		t.Fatal(err)
+	}
+	if s := e.Snapshot(); s.Panics != 1 || s.Shed[guard.ShedPanic] != 1 || told.Load() != 1 {
+		t.Fatalf("panics %d, told %d", s.Panics, told.Load())
+	}
+}
+
+func TestWorkRunsOffTheLoopAndSheds(t *testing.T) {
+	release := make(chan bool)
+	e, addr := serve(t, handler{func(c service.Conn, cmd string) {
+		switch cmd {
+		case "wait":
+			if !c.Work(func() { <-release }, func() { c.WriteString("done\n") }) {
+				c.WriteString("busy\n")
+				c.Close()
+			}
+		case "panic":
+			c.Work(func() { panic("in the pool") }, func() {})
+		default:
+			c.WriteString(cmd + "\n")
+		}
+	}}, 100, func(c *Config) { c.Workers, c.WorkQueue = 1, 1 })
+	a, b, x := dial(t, addr), dial(t, addr), dial(t, addr)
+	io.WriteString(a, "wait\nafter\n")
+	eventually(t, "running", func() bool { return e.Snapshot().WorkRunning == 1 })
+	io.WriteString(b, "wait\n")
+	eventually(t, "queued", func() bool { return e.Snapshot().WorkQueued == 1 })
+	io.WriteString(x, "wait\n")
+	if got, err := io.ReadAll(x); string(got) != "busy\n" || err != nil {
+		t.Fatalf("%q, %v", got, err)
+	}
+	if s := e.Snapshot(); s.Shed[guard.ShedWork] != 1 {
+		t.Fatal("not counted")
+	}
+	close(release)
+	want := "done\nafter\n" // the second line waits for the first one's work
+	got := make([]byte, len(want))
+	if _, err := io.ReadFull(a, got); err != nil || string(got) != want {
+		t.Fatalf("%q, %v", got, err)
+	}
+	io.WriteString(b, "panic\n")
+	if got, _ := io.ReadAll(b); string(got) != "done\nrefused: internal error" {
+		t.Fatalf("%q", got)
+	}
+}
+
+func TestStopFinishesWhatIsInFlight(t *testing.T) {
+	started := make(chan bool, 1)
+	e, addr := serve(t, handler{func(c service.Conn, cmd string) {
+		c.Work(func() { started <- true; time.Sleep(200 * time.Millisecond) }, func() { c.WriteString("finished\n") })
+	}}, 100, nil)
+	idle, c := dial(t, addr), dial(t, addr)
+	io.WriteString(c, "go\n")
+	<-started
+	t0 := time.Now()
+	if err := e.Stop(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	if took := time.Since(t0); took > 900*time.Millisecond {
+		t.Errorf("took %s with nothing left to wait for", took)
+	}
+	if b, err := io.ReadAll(c); string(b) != "finished\n" || err != nil {
+		t.Errorf("%q, %v", b, err)
+	}
+	if b, err := io.ReadAll(idle); len(b) != 0 || err != nil {
+		t.Errorf("idle: %q, %v", b, err)
+	}
+	if _, err := net.DialTimeout("tcp", addr, time.Second); err == nil {
+		t.Error("still accepting")
+	}
+	if err := e.Wait(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestStopCutsAtTheTimeout(t *testing.T) {
+	e, addr := serve(t, echo.Frames(100), 104, func(c *Config) { c.DrainTimeout = 200 * time.Millisecond })
+	c := dial(t, addr)
+	c.Write([]byte{0, 0, 0, 9, 'x'})
+	eventually(t, "half a frame is there", func() bool { return e.Snapshot().BytesIn == 5 })
+	t0 := time.Now()
+	e.Stop(context.Background())
+	if took := time.Since(t0); took < 200*time.Millisecond || took > time.Second {
+		t.Errorf("took %s", took)
+	}
+	if s := e.Snapshot(); s.Shed[guard.ShedDrain] != 1 {
+		t.Errorf("counted %d", s.Shed[guard.ShedDrain])
+	}
+}
+
+func TestUnixSocketAndIPv6(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "weir.sock")
+	e, _ := serve(t, echo.Lines(100), 102, func(c *Config) {
+		l := c.Listeners[0]
+		l.Name, l.Network, l.Address = "unix", "unix", path
+		c.Listeners = append(c.Listeners, l)
+		l.Name, l.Network, l.Address = "v6", "tcp", "[::1]:0"
+		c.Listeners = append(c.Listeners, l)
+		c.Loops = 2
+	})
+	for _, a := range e.Addrs() {
+		c, err := net.Dial(a.Network(), a.String())
+		if err != nil {
+			t.Fatalf("%s: %v", a, err)
+		}
+		fmt.Fprintf(c, "over %s\n", a.Network())
+		got, err := bufio.NewReader(c).ReadString('\n')
+		if want := fmt.Sprintf("over %s\r\n", a.Network()); got != want {
+			t.Errorf("%s: %q, %v", a, got, err)
+		}
+		c.Close()
+	}
+	// A second engine does not take the path over while the first one lives.
+	cfg := e.Config()
+	cfg.Listeners = cfg.Listeners[1:2]
+	if _, err := New(cfg); err == nil || !strings.Contains(err.Error(), "another process listens there") {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestPortInUseIsSaid(t *testing.T) {
+	e, addr := serve(t, echo.Lines(100), 102, nil)
+	cfg := e.Config()
+	cfg.Listeners = append([]Listener{}, cfg.Listeners...)
+	cfg.Listeners[0].Address = addr
+	if _, err := New(cfg); err == nil || !strings.Contains(err.Error(), "another process listens there") {
+		t.Errorf("%v", err)
+	}
+}
+
+// TestStormOfResetsLeavesNothing opens, half-sends and resets thousands of connections, so that
+// descriptor numbers are reused within batches of events.
+func TestStormOfResetsLeavesNothing(t *testing.T) {
+	e, addr := serve(t, echo.Frames(1000), 1004, func(c *Config) {
+		c.Loops = 2
+		c.Listeners[0].SourceConnRate, c.Listeners[0].SourceFrameRate = 0, 0
+	})
+	good := dial(t, addr)
+	for i := range 3000 {
+		c, err := net.Dial("tcp", addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		switch i % 3 {
+		case 0:
+			c.Write([]byte{0, 0, 0, 9, 'x'})
+		case 1:
+			c.Write(length.Append(nil, make([]byte, 900)))
+		}
+		if i%2 == 0 {
+			c.(*net.TCPConn).SetLinger(0)
+		}
+		c.Close()
+	}
+	frame := length.Append(nil, []byte("still here"))
+	good.Write(frame)
+	got := make([]byte, len(frame))
+	if _, err := io.ReadFull(good, got); err != nil || !bytes.Equal(got, frame) {
+		t.Fatal(err)
+	}
+	eventually(t, "all gone but one", func() bool { s := e.Snapshot(); return s.Conns == 1 && s.Buffered == 0 })
+}
+
+func TestBufferedBytesAreBoundedForAll(t *testing.T) {
+	e, addr := serve(t, echo.Frames(1<<20), 1<<20+4, func(c *Config) { c.MaxBuffered = 1 << 20 })
+	for range 20 {
+		c := dial(t, addr)
+		c.Write(length.Append(nil, make([]byte, 1<<20))[:200<<10])
+	}
+	eventually(t, "some are shed", func() bool { return e.Snapshot().Shed[guard.ShedMemory] > 0 })
+	if s := e.Snapshot(); s.Buffered > 1<<20 {
+		t.Fatalf("%d bytes held", s.Buffered)
+	}
+}
+
+func eventually(t testing.TB, what string, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(10 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("never: %s", what)
+		}
+	}
+}

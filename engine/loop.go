@@ -1,0 +1,311 @@
+package engine
+
+import (
+	"net/http"
+	"runtime/debug"
+	"time"
+
+	"github.com/panjf2000/gnet/v2/pkg/errors"
+	"github.com/panjf2000/gnet/v2/pkg/netpoll"
+	"github.com/panjf2000/gnet/v2/pkg/queue"
+	"golang.org/x/sys/unix"
+
+	"weir/engine/service"
+	"weir/guard"
+	"weir/guard/mono"
+)
+
+const (
+	readBytes   = 64 << 10 // one read; the loop has one such buffer, connections have none
+	turnFrames  = 128      // frames of one connection served before the others have their turn
+	turnTimers  = 64       // deadlines looked at before sockets have their turn again
+	turnAccepts = 16       // connections taken from one listener before the others have their turn
+	tick        = 1 << 24 * time.Nanosecond
+)
+
+// loop is one event loop: a poller, its listening sockets and its connections, which belong to it
+// alone. Everything is on the loop's goroutine only, but the fields in the first group.
+type loop struct {
+	// Any goroutine.
+	e  *Engine
+	no int
+	p  *netpoll.Poller
+
+	g         *guard.Loop
+	listeners []*listener
+	byFD      []*conn // by descriptor
+	byID      []*conn // by guard.ID
+	spareConn []*conn // for reuse
+	conns     int
+
+	buf  []byte // what one read brings
+	out  []byte // what the present wake answers
+	cur  *conn  // whose wake it is; nil between
+	rsa  unix.RawSockaddrAny
+	pool *workers
+
+	timerFD  int
+	ticking  bool
+	tickDue  mono.Time
+	timers   timers
+	again    []turn // connections with units left over from their turn
+	wakeSet  bool   // a task for again or for unfinished deadlines is queued
+	due      func(guard.ID, guard.Reason)
+	spareFD  int
+	draining bool
+	stopped  bool
+
+	date     []byte
+	dateNext mono.Time
+
+	buffered, buffMax int64
+	count             counters
+	sampler           [guard.Reasons]sampler
+}
+
+// turn names a connection that is to be served later, if it is still the same.
+type turn struct {
+	c   *conn
+	gen uint32
+}
+
+// run serves until the loop is told to stop.
+func (l *loop) run() error {
+	err := l.p.Polling(func(fd int, ev netpoll.IOEvent, _ netpoll.IOFlags) error {
+		l.event(fd, ev)
+		if l.stopped {
+			return errors.ErrEngineShutdown
+		}
+		return nil
+	})
+	if l.stopped {
+		err = nil
+	}
+	l.release()
+	l.e.snapMu.Lock()
+	l.e.last[l.no] = l.report()
+	l.e.snapMu.Unlock()
+	return err
+}
+
+// event handles one descriptor's events.
+func (l *loop) event(fd int, ev uint32) {
+	l.g.Turn(mono.Now())
+	if fd < len(l.byFD) {
+		if c := l.byFD[fd]; c != nil {
+			l.wake(c, ev)
+			return
+		}
+	}
+	if fd == l.timerFD {
+		l.onTimer()
+		return
+	}
+	for _, ln := range l.listeners {
+		if ln.fd == fd {
+			l.accepts(ln)
+			return
+		}
+	}
+	// A descriptor closed earlier in the same batch of events: nothing to do.
+}
+
+// wake handles a connection's events. The flags are hints: the descriptor may have been closed and
+// reused within this batch, so only what the calls on it return is believed.
+//
+// hot: 0 allocs, see BenchmarkEcho
+func (l *loop) wake(c *conn, ev uint32) {
+	l.count.wakes++
+	gen := c.gen
+	l.enter(c)
+	defer l.leave(c, gen)
+	if c.wants&wantWrite != 0 && ev&(unix.EPOLLOUT|unix.EPOLLERR|unix.EPOLLHUP) != 0 {
+		l.writable(c)
+	}
+	if c.gen != gen || c.state&gone != 0 {
+		return
+	}
+	if ev&(unix.EPOLLIN|unix.EPOLLPRI|unix.EPOLLERR|unix.EPOLLHUP) != 0 {
+		if c.wants&wantRead != 0 {
+			l.readable(c)
+		} else if ev&(unix.EPOLLERR|unix.EPOLLHUP) != 0 && c.wants&wantWrite == 0 {
+			l.drop(c, guard.OK) // both directions are down and nothing can be learnt by a call
+		}
+	}
+}
+
+// enter begins a wake of c: what it writes is gathered in l.out.
+func (l *loop) enter(c *conn) { l.cur = c }
+
+// leave ends it: what was gathered goes out in one write. It also contains a handler's panic.
+func (l *loop) leave(c *conn, gen uint32) {
+	if l.cur == nil { // the panic of a handler that was answering a panic
+		return
+	}
+	if p := recover(); p != nil {
+		l.panicked(c, gen, p, debug.Stack())
+	}
+	if c.gen == gen && c.state&gone == 0 {
+		l.settle(c)
+	}
+	l.cur = nil
+	l.out = l.out[:0]
+	if cap(l.out) > 4*readBytes {
+		l.out = make([]byte, 0, readBytes)
+	}
+}
+
+// panicked ends the connection whose handler panicked, with an answer where that is possible.
+func (l *loop) panicked(c *conn, gen uint32, p any, stack []byte) {
+	l.count.panics++
+	if c.gen != gen || c.state&gone != 0 {
+		l.tell(guard.ShedPanic, c.peer.Addr(), c.ln, panicText(p), stack)
+		return
+	}
+	l.shedEvent(c, guard.ShedPanic, panicText(p), stack)
+	defer func() {
+		if recover() != nil {
+			l.drop(c, guard.OK)
+		}
+	}()
+	if c.state&(closing|lingering) == 0 && c.sess != nil {
+		c.sess.Refuse(c, service.Internal)
+	}
+	c.held = held{}
+	c.state = c.state&^busy | closing | politely
+}
+
+// settle brings a connection's sockets and clocks in line with its state after a wake.
+func (l *loop) settle(c *conn) {
+	l.flush(c)
+	if c.state&gone != 0 {
+		return
+	}
+	if c.state&(blocked|closing) == blocked && c.out == nil { // the kernel took more than was expected
+		c.state &^= blocked
+		l.yield(c)
+	}
+	if l.draining {
+		l.retire(c)
+	}
+	if c.state&closing != 0 && c.state&lingering == 0 && c.out == nil {
+		l.finish(c)
+		if c.state&gone != 0 {
+			return
+		}
+	}
+	if !l.account(c) {
+		return
+	}
+	l.want(c)
+}
+
+// onTimer runs what is due: it drives the guard's deadlines and the loop's own timers.
+func (l *loop) onTimer() {
+	var b [8]byte
+	if n, _ := read(l.timerFD, b[:]); n == 0 {
+		return // a stale event
+	}
+	now := l.g.Now()
+	if l.tickDue != 0 {
+		l.count.lag = max(0, now.Sub(l.tickDue))
+		l.count.maxLag = max(l.count.maxLag, l.count.lag)
+	}
+	l.tickDue = now.Add(tick)
+	l.deadlines()
+	for {
+		t, ok := l.timers.pop(now)
+		if !ok {
+			break
+		}
+		l.fire(t)
+	}
+	l.tickIfNeeded()
+}
+
+// deadlines lets the guard judge a bounded number of connections; the rest has its turn after the
+// sockets that are ready.
+func (l *loop) deadlines() {
+	if !l.g.Expire(turnTimers, l.due) {
+		l.later()
+	}
+}
+
+// tickIfNeeded keeps the timer running while there is anything to time: an idle loop sleeps.
+func (l *loop) tickIfNeeded() {
+	need := l.conns > 0 || len(l.timers) > 0
+	if need == l.ticking {
+		return
+	}
+	l.ticking = need
+	var spec unix.ItimerSpec
+	if need {
+		spec.Interval = unix.NsecToTimespec(int64(tick))
+		spec.Value = spec.Interval
+		l.tickDue = l.g.Now().Add(tick)
+	} else {
+		l.tickDue = 0
+	}
+	_ = unix.TimerfdSettime(l.timerFD, 0, &spec, nil)
+}
+
+// later has the loop come back, after the sockets that are ready, to what its budgets left over.
+func (l *loop) later() {
+	if !l.wakeSet {
+		l.wakeSet = true
+		_ = l.p.Trigger(queue.LowPriority, l.leftovers, nil)
+	}
+}
+
+func (l *loop) leftovers(any) error {
+	l.wakeSet = false
+	l.g.Turn(mono.Now())
+	list := l.again
+	l.again = nil
+	for _, t := range list {
+		if t.c.gen == t.gen && t.c.state&again != 0 {
+			l.resume(t.c)
+		}
+	}
+	if l.again == nil {
+		l.again = list[:0]
+	}
+	l.deadlines()
+	return l.ended()
+}
+
+// resume continues serving what a connection has already sent.
+func (l *loop) resume(c *conn) {
+	gen := c.gen
+	l.enter(c)
+	defer l.leave(c, gen)
+	c.state &^= again
+	l.proceed(c)
+}
+
+// ended is what a task returns: the poller stops when the loop has.
+func (l *loop) ended() error {
+	if l.stopped {
+		return errors.ErrEngineShutdown
+	}
+	return nil
+}
+
+// do runs f on the loop. Any goroutine.
+func (l *loop) do(f func()) {
+	_ = l.p.Trigger(queue.HighPriority, func(any) error {
+		l.g.Turn(mono.Now())
+		f()
+		return l.ended()
+	}, nil)
+}
+
+// httpDate is the time as HTTP writes it, made once a second.
+func (l *loop) httpDate() []byte {
+	if now := l.g.Now(); now >= l.dateNext {
+		t := time.Now()
+		l.date = t.UTC().AppendFormat(l.date[:0], http.TimeFormat)
+		l.dateNext = now.Add(time.Second - time.Duration(t.Nanosecond()))
+	}
+	return l.date
+}

@@ -1,0 +1,232 @@
+package engine
+
+import (
+	"unsafe"
+
+	"github.com/valyala/bytebufferpool"
+	"golang.org/x/sys/unix"
+
+	"weir/codec"
+	"weir/engine/service"
+	"weir/guard"
+)
+
+// readable reads once, a bounded amount, and serves what is complete.
+func (l *loop) readable(c *conn) {
+	if c.state&lingering != 0 {
+		l.discard(c)
+		return
+	}
+	if c.state&again != 0 {
+		return // what was read before is served first; the kernel keeps the rest
+	}
+	n, errno := read(c.fd, l.buf)
+	switch {
+	case errno == unix.EAGAIN:
+		return
+	case errno != 0: // reset, timed out: the kernel has ended it
+		l.drop(c, guard.OK)
+		return
+	case n == 0:
+		c.state |= eof
+		l.proceed(c)
+		return
+	}
+	c.bytesIn += uint64(n)
+	l.count.bytesIn += uint64(n)
+	v := l.g.Read(c.id, n)
+
+	if c.in == nil {
+		used := 0
+		if c.state&stops == 0 {
+			used = l.serve(c, l.buf[:n])
+		}
+		if used < n && c.state&(gone|closing) == 0 {
+			l.keep(c, l.buf[used:n])
+		}
+	} else {
+		if c.inOff > 0 { // what is finished with makes room for what arrived
+			c.in.B = c.in.B[:copy(c.in.B, c.in.B[c.inOff:])]
+			c.inOff = 0
+		}
+		c.in.B = append(c.in.B, l.buf[:n]...)
+		if c.state&stops == 0 {
+			l.serveKept(c)
+		}
+	}
+	if c.state&(gone|closing) != 0 {
+		return
+	}
+	if v.Wait > 0 {
+		l.throttle(c, v)
+	}
+	l.clocks(c)
+}
+
+// proceed serves what is kept, and acts on the end of the stream when nothing is left to serve.
+func (l *loop) proceed(c *conn) {
+	if c.state&stops == 0 {
+		l.serveKept(c)
+	}
+	if c.state&(gone|closing) != 0 {
+		return
+	}
+	if c.state&eof != 0 && c.state&(stops|again) == 0 {
+		if c.sess.Partial() {
+			l.count.faults[codec.Truncated]++
+			l.shed(c, guard.ShedMalformed, codec.Truncated.Label())
+			return
+		}
+		c.state |= closing // every answer is given or queued
+		return
+	}
+	l.clocks(c)
+}
+
+// serveKept serves from c.in and gives the buffer back when it is empty.
+func (l *loop) serveKept(c *conn) {
+	if c.held.kind != codec.More && !l.offer(c) {
+		return
+	}
+	if c.state&stops != 0 {
+		return
+	}
+	if c.in == nil {
+		l.serve(c, nil) // a body's End needs no bytes
+		return
+	}
+	c.inOff += l.serve(c, c.in.B[c.inOff:])
+	if c.state&gone == 0 && c.in != nil && c.inOff == len(c.in.B) && c.held.kind == codec.More {
+		l.unkeep(c)
+	}
+}
+
+// offer gives a held unit to the session again and reports whether it is finished with.
+func (l *loop) offer(c *conn) bool {
+	h := &c.held
+	h.lo += l.give(c, codec.Unit{Kind: h.kind, N: h.n, Data: c.in.B[c.inOff+h.lo : c.inOff+h.hi : c.inOff+h.hi]})
+	if h.lo < h.hi && c.state&(gone|closing) == 0 {
+		return false
+	}
+	if c.state&gone == 0 {
+		c.inOff += h.n
+		c.held = held{}
+		if c.inOff == len(c.in.B) {
+			l.unkeep(c)
+		}
+	}
+	return true
+}
+
+// give offers a unit to the session, as often as it takes a piece and there is room for the next.
+// It returns how many bytes of the data were taken; fewer than all leave the connection blocked.
+func (l *loop) give(c *conn, u codec.Unit) (taken int) {
+	for {
+		n := c.sess.Serve(c, u)
+		taken += n
+		if n >= len(u.Data) || c.state&(gone|closing) != 0 {
+			return taken
+		}
+		u.Data = u.Data[n:]
+		if l.flush(c); c.state&gone != 0 {
+			return taken
+		}
+		if n == 0 || c.outstanding() > c.ln.MaxOut/2 {
+			c.state |= blocked
+			return taken
+		}
+	}
+}
+
+// yield lets the others have their turn before more of c's units are served.
+func (l *loop) yield(c *conn) {
+	c.state |= again
+	l.again = append(l.again, turn{c, c.gen})
+	l.later()
+}
+
+// serve decodes and serves units at the front of b until the bytes, the connection's turn or the
+// room for answers runs out. It returns how many bytes are finished with. A unit that was only
+// partly taken is kept in c.held; its bytes are not finished with.
+func (l *loop) serve(c *conn, b []byte) (used int) {
+	high := c.ln.MaxOut / 2
+	for frames := 0; ; {
+		if n := c.outstanding(); n > high || n > readBytes {
+			if l.flush(c); c.state&gone != 0 {
+				return used
+			}
+			if c.outstanding() > high {
+				c.state |= blocked
+				return used
+			}
+		}
+		if frames == turnFrames && used < len(b) {
+			l.yield(c)
+			return used
+		}
+		u := c.sess.Decode(b[used:])
+		switch u.Kind {
+		case codec.More:
+			used += u.N
+			if rest := len(b) - used; rest > c.ln.MaxIn { // a decoder that does not keep its limit
+				l.fault(c, codec.FrameTooLarge)
+			}
+			return used
+		case codec.Bad:
+			l.fault(c, u.Fault)
+			return used
+		case codec.Frame:
+			if r := l.g.Frame(c.id); r != guard.OK {
+				l.refuse(c, r, service.TooMany)
+				return used
+			}
+			frames++
+			c.frames++
+			c.drips = 0
+			c.ln.frames++
+			c.state = c.state&^spared | fresh
+		}
+		took := l.give(c, u)
+		if c.state&gone != 0 {
+			return used
+		}
+		if took < len(u.Data) && c.state&closing == 0 {
+			at := int(uintptr(unsafe.Pointer(&u.Data[0])) - uintptr(unsafe.Pointer(&b[used])))
+			c.held = held{kind: u.Kind, n: u.N, lo: at + took, hi: at + len(u.Data)}
+			return used
+		}
+		used += u.N
+		if c.state&stops != 0 {
+			return used
+		}
+	}
+}
+
+// keep stores what is not finished with.
+func (l *loop) keep(c *conn, b []byte) {
+	c.in = bytebufferpool.Get()
+	c.in.B = append(c.in.B[:0], b...)
+	c.inOff = 0
+}
+
+// unkeep gives the inbound buffer back.
+func (l *loop) unkeep(c *conn) {
+	bytebufferpool.Put(c.in)
+	c.in, c.inOff = nil, 0
+}
+
+// discard throws away what a peer sends after our FIN, up to a bound.
+func (l *loop) discard(c *conn) {
+	n, errno := read(c.fd, l.buf)
+	if errno == unix.EAGAIN {
+		return
+	}
+	if n == 0 {
+		l.drop(c, guard.OK)
+		return
+	}
+	l.count.bytesIn += uint64(n)
+	if c.inOff += n; c.inOff > lingerBytes {
+		l.drop(c, guard.ShedLinger)
+	}
+}

@@ -1,0 +1,141 @@
+// Package service is the contract between the engine, which moves bytes, and the services, which
+// answer them. Services live in the folders below, one each; they import this package and codecs,
+// never the engine or the guard.
+//
+// Everything here runs on the loop's goroutine only, unless it says otherwise: a callback must not
+// block, sleep, take locks that others hold for long, or keep bytes it was lent. Work that may
+// block goes through Conn.Work.
+package service
+
+import (
+	"net/netip"
+	"time"
+
+	"weir/codec"
+)
+
+// Service is one protocol's behaviour, shared by all loops.
+type Service interface {
+	// Name is a short lower-case word for logs and metrics.
+	Name() string
+	// ForLoop makes one loop's part of the service. It is called once per loop and listener,
+	// before the loop runs. Scratch space kept there needs no lock.
+	ForLoop() Opener
+}
+
+// Opener opens sessions on one loop.
+type Opener interface {
+	// Open makes the state of one accepted connection. It must not write: most flooders never
+	// get further than this. What it allocates is paid by every idle connection.
+	Open(c Conn) Session
+}
+
+// Session is one connection's protocol state: it is asked what the bytes say, and, when the guard
+// agrees, to act on it.
+type Session interface {
+	codec.Decoder
+
+	// Stage says where in the protocol the connection stands after the last Decode. It chooses
+	// the deadline that runs.
+	Stage() Stage
+
+	// Serve acts on a unit (Frame, Part or End) and returns how many bytes of u.Data it has
+	// taken. Fewer than all means there is no room for the answer now: the rest is offered
+	// again, as the same Kind, when the peer has read. For an empty Data the value is ignored.
+	Serve(c Conn, u codec.Unit) (taken int)
+
+	// Refuse answers that the connection is about to be closed, in the protocol's words where
+	// it has any (HTTP: 429, 408, 503). The engine flushes and closes afterwards. It is not
+	// called when the connection is cut without a word.
+	Refuse(c Conn, why Refusal)
+
+	// Fault answers wrong bytes (HTTP: 400, 413, 431 ...). The engine closes afterwards.
+	Fault(c Conn, f codec.Fault)
+
+	// Closed says that the connection is gone. Neither it nor the session is used again.
+	Closed()
+}
+
+// Stage is what the peer is in the middle of sending.
+type Stage uint8
+
+const (
+	Between Stage = iota // nothing: the idle timeout runs
+	InHead               // a head, which must be complete within the frame timeout
+	InFrame              // a frame, likewise, but large ones may take longer at the minimum rate
+	InBody               // a body that is handed on as it comes, at the minimum rate
+)
+
+// Refusal is the protocol-independent kind of a guard's refusal.
+type Refusal uint8
+
+const (
+	TooMany    Refusal = iota + 1 // a rate or budget is spent; try again later
+	TooSlow                       // a message did not arrive in time
+	Overloaded                    // the server is out of a resource
+	Stopping                      // the server is going down
+	Internal                      // a handler failed
+)
+
+// String is a few words for the peer.
+func (r Refusal) String() string {
+	switch r {
+	case TooMany:
+		return "too many requests"
+	case TooSlow:
+		return "too slow"
+	case Overloaded:
+		return "overloaded"
+	case Stopping:
+		return "the server is stopping"
+	}
+	return "internal error"
+}
+
+// Conn is a connection as its service sees it. On the loop's goroutine only, except where noted.
+type Conn interface {
+	// Write queues p for the peer. p is copied and free for reuse on return. All that is queued
+	// in one wake goes out in one write. Callers keep to Room; what exceeds it is still kept
+	// when it is small (an error answer), but a session that ignores Room is shed.
+	Write(p []byte)
+	// WriteString is Write for a string.
+	WriteString(s string)
+	// Room is how many bytes Write may take now without exceeding the connection's -max-out.
+	// It is at least half of -max-out whenever Serve is called.
+	Room() int
+	// Close sends what is queued, then ends the connection in order. No further unit is served.
+	Close()
+	// Work runs f on the bounded worker pool (any goroutine: f must not touch c) and then done
+	// on the loop, unless the connection has gone. Until done has run no further unit is served
+	// and nothing is read. It reports false, and calls neither, when the pool's queue is full:
+	// the session should then answer that it is overloaded.
+	Work(f, done func()) bool
+	// Peer is the address that the connection counts as; the zero AddrPort for unix sockets.
+	Peer() netip.AddrPort
+	// Listener is the listener's name, as in the configuration.
+	Listener() string
+	// Draining reports that the server is stopping: answer, then close.
+	Draining() bool
+	// Date is the current time as an HTTP date (RFC 9110 5.6.7), 29 bytes, made once a second.
+	// The slice is the loop's and valid during the callback.
+	Date() []byte
+	// Standing is what the guard knows of the peer. Not for the hot path.
+	Standing() Standing
+}
+
+// Standing is a snapshot of one connection's limits and what is left of them. Rates are per
+// second; a limit of 0 means none, and then what is left of it is 0 too.
+type Standing struct {
+	Source          string        // the prefix that the peer is counted by, for example "192.0.2.7/32"
+	Exempt          bool          // the source is exempt from per-source limits
+	SourceConns     int           // open connections of the source, this one included
+	SourceConnLimit int           // -source-conns
+	FramesLeft      int           // frames that the source may send now
+	FrameRate       int           // -source-frame-rate
+	BytesLeft       int           // bytes that the source may send now
+	ByteRate        int           // -source-byte-rate
+	Age             time.Duration // since the connection was accepted
+	Frames          uint64        // frames served on this connection
+	BytesIn         uint64        // bytes received on this connection
+	BytesOut        uint64        // bytes handed to the kernel for this connection
+}

@@ -1,0 +1,247 @@
+package engine
+
+import (
+	"fmt"
+	"net/netip"
+	"runtime/debug"
+	"time"
+
+	"github.com/valyala/bytebufferpool"
+	"golang.org/x/sys/unix"
+
+	"weir/codec"
+	"weir/engine/service"
+	"weir/guard"
+	"weir/guard/mono"
+)
+
+// lingerBytes is how much a peer may still send after our FIN before it is cut: enough for what
+// was under way when it was refused, so that the refusal is not lost to a reset.
+const lingerBytes = 256 << 10
+
+// shed ends a connection without a word: a reset, so that the kernel keeps nothing of it.
+func (l *loop) shed(c *conn, r guard.Reason, detail string) {
+	if c.state&gone != 0 {
+		return
+	}
+	l.shedEvent(c, r, detail, nil)
+	l.end(c, true)
+}
+
+// refuse ends a connection with an answer in its protocol's words, where that has any.
+func (l *loop) refuse(c *conn, r guard.Reason, why service.Refusal) {
+	l.shedEvent(c, r, "", nil)
+	before := c.outstanding()
+	c.sess.Refuse(c, why)
+	if c.outstanding() == before && before == 0 {
+		l.end(c, r.Level() != guard.Normal)
+		return
+	}
+	c.state |= closing | politely
+}
+
+// fault ends a connection whose bytes are wrong, with an answer where the protocol has one.
+func (l *loop) fault(c *conn, f codec.Fault) {
+	l.count.faults[f]++
+	l.shedEvent(c, guard.ShedMalformed, f.Label(), nil)
+	before := c.outstanding()
+	c.sess.Fault(c, f)
+	if c.outstanding() == before && before == 0 {
+		l.end(c, true)
+		return
+	}
+	c.state |= closing | politely
+}
+
+// finish ends a connection whose answers are with the kernel. A peer that may still be sending is
+// given the time to read them: bytes that arrive after close would turn into a reset that can
+// overtake the answer (RFC 9112 9.6).
+func (l *loop) finish(c *conn) {
+	if c.state&politely == 0 || c.state&eof != 0 {
+		l.end(c, false)
+		return
+	}
+	_ = unix.Shutdown(c.fd, unix.SHUT_WR)
+	if c.in != nil {
+		l.unkeep(c)
+	}
+	c.held = held{}
+	c.inOff = 0
+	c.state |= lingering
+	c.state &^= blocked | throttled | again
+	if c.lowat != 1 {
+		_ = unix.SetsockoptInt(c.fd, unix.SOL_SOCKET, unix.SO_RCVLOWAT, 1)
+		c.lowat = 1
+	}
+	if c.state&paused != 0 {
+		c.state &^= paused
+		l.g.Resume(c.id)
+	}
+	l.g.Phase(c.id, guard.Closing)
+}
+
+// drop ends a connection that is already over for the peer, or that ends in order; r is counted
+// unless it is OK.
+func (l *loop) drop(c *conn, r guard.Reason) {
+	if c.state&gone != 0 {
+		return
+	}
+	if r != guard.OK {
+		l.shedEvent(c, r, "", nil)
+	}
+	l.end(c, r != guard.OK)
+}
+
+// end closes the descriptor, gives everything back and is the only place that does.
+func (l *loop) end(c *conn, withReset bool) {
+	if c.state&gone != 0 {
+		return
+	}
+	c.state = gone
+	if l.cur == c {
+		if len(l.out) > 0 && !withReset { // an answer gathered in this wake still goes out
+			if n, errno := write(c.fd, l.out); errno == 0 {
+				l.wrote(c, n)
+			}
+			l.count.writes++
+		}
+		l.out = l.out[:0]
+	}
+	l.byFD[c.fd] = nil
+	l.byID[c.id] = nil
+	if withReset {
+		reset(c.fd)
+	} else {
+		_ = unix.Close(c.fd) // the poller forgets a closed descriptor
+	}
+	if c.in != nil {
+		l.unkeep(c)
+	}
+	if c.out != nil {
+		bytebufferpool.Put(c.out)
+		c.out = nil
+	}
+	l.buffered -= int64(c.acct)
+	l.g.Gone(c.id)
+	l.conns--
+	c.ln.conns--
+	l.closed(c)
+	gen := c.gen + 1
+	*c = conn{loop: l, gen: gen, state: gone}
+	l.spareConn = append(l.spareConn, c)
+	l.tickIfNeeded()
+	if l.draining && l.conns == 0 {
+		l.stopWhenEmpty()
+	}
+}
+
+// closed tells the session, whose panic must not stop the clean-up.
+func (l *loop) closed(c *conn) {
+	defer func() {
+		if p := recover(); p != nil {
+			l.count.panics++
+			l.tell(guard.ShedPanic, c.peer.Addr(), c.ln, panicText(p), debug.Stack())
+		}
+	}()
+	if c.sess != nil {
+		c.sess.Closed()
+	}
+}
+
+// overdue is told by the guard that a deadline has passed.
+func (l *loop) overdue(id guard.ID, r guard.Reason) {
+	c := l.byID[id]
+	if c == nil {
+		return
+	}
+	gen := c.gen
+	l.enter(c)
+	defer l.leave(c, gen)
+	switch r {
+	case guard.ShedWriteStall, guard.ShedSlowReader:
+		// Our kernel says whether the peer has read since; the guard asks again a tick later.
+		if !l.progress(c) {
+			l.shed(c, r, "")
+		}
+	case guard.ShedLinger:
+		l.drop(c, r)
+	case guard.ShedLifetime, guard.ShedIdle:
+		if l.spare(c) {
+			return
+		}
+		l.count.shed[r]++ // ordinary life: counted, not told
+		if c.out != nil {
+			l.end(c, true)
+			return
+		}
+		c.state |= closing
+	default: // the peer's message did not arrive in time
+		if l.spare(c) {
+			return
+		}
+		if c.stage != service.Between && c.out == nil && c.state&(closing|busy) == 0 {
+			l.refuse(c, r, service.TooSlow)
+			c.state &^= politely // it sends next to nothing: no need to wait for it
+			return
+		}
+		l.drop(c, r)
+	}
+}
+
+// spare puts a deadline off, once, when bytes have arrived that the loop has not read yet: because
+// it was late itself, or because the kernel was asked to gather them.
+func (l *loop) spare(c *conn) bool {
+	if c.state&(spared|closing|busy|blocked|throttled|again|eof) != 0 || waiting(c.fd) == 0 {
+		return false
+	}
+	c.state |= spared
+	l.readable(c)
+	return true
+}
+
+// throttle stops reading until a byte budget is paid back.
+func (l *loop) throttle(c *conn, v guard.Verdict) {
+	l.count.shed[v.Reason]++
+	if c.state&throttled == 0 {
+		c.state |= throttled
+		l.timers.push(timer{at: l.g.Now().Add(v.Wait), c: c, gen: c.gen})
+		l.tickIfNeeded()
+	}
+}
+
+// sampler thins out the events of one reason on one loop.
+type sampler struct {
+	tat     mono.Time
+	dropped uint64
+}
+
+// shedEvent counts the end of a connection, and tells of it unless there is a flood of the same.
+func (l *loop) shedEvent(c *conn, r guard.Reason, detail string, stack []byte) {
+	l.count.shed[r]++
+	l.tell(r, c.peer.Addr(), c.ln, detail, stack)
+}
+
+func (l *loop) tell(r guard.Reason, src netip.Addr, ln *listener, detail string, stack []byte) {
+	if l.e.cfg.Events == nil {
+		return
+	}
+	s := &l.sampler[r]
+	now := l.g.Now()
+	const gap = mono.Time(time.Second / eventRate)
+	tat := max(s.tat, now) + gap
+	if tat-now > eventBurst*gap {
+		s.dropped++
+		return
+	}
+	s.tat = tat
+	l.e.cfg.Events(Event{
+		Reason: r, Source: src, Listener: ln.Name, Loop: l.no,
+		Count: l.count.shed[r], Dropped: s.dropped, Detail: detail, Stack: stack,
+	})
+	s.dropped = 0
+}
+
+func panicText(p any) string {
+	s := fmt.Sprint(p)
+	return s[:min(len(s), 512)]
+}

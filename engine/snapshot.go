@@ -1,0 +1,51 @@
+package engine
+
+import (
+	"time"
+
+	"weir/codec"
+	"weir/guard"
+)
+
+// Snapshot is what the engine has counted since it started, summed over its loops.
+type Snapshot struct {
+	Loops     []LoopSnapshot
+	Conns     int64 // open now
+	Listeners []ListenerSnapshot
+	// Shed counts the ends and refusals by reason; reasons that only slow (Reason.Slows) count
+	// how often a connection was slowed. OK is unused.
+	Shed   [guard.Reasons]uint64
+	Faults [codec.Faults]uint64 // ShedMalformed, by what was wrong
+	// BytesIn and BytesOut are bytes read from and handed to the kernel.
+	BytesIn, BytesOut uint64
+	// Writes counts write calls: answers of one wake go out together.
+	Writes uint64
+	// AcceptErrors counts failed accepts by errno name, for example "EMFILE".
+	AcceptErrors map[string]uint64
+	Panics       uint64
+	// Buffered is the number of bytes held for all connections now: partial frames, queued output.
+	Buffered int64
+	// WorkQueued and WorkRunning describe the worker pool now.
+	WorkQueued, WorkRunning int
+	Draining                bool
+}
+
+// ListenerSnapshot is one listener's part.
+type ListenerSnapshot struct {
+	Name     string
+	Address  string // as bound, with the real port
+	Service  string
+	Accepted uint64 // connections admitted
+	Refused  uint64 // connections refused at accept
+	Frames   uint64 // frames served
+	Conns    int64  // open now
+}
+
+// LoopSnapshot is one loop's part.
+type LoopSnapshot struct {
+	Conns int64
+	// Lag is how late the loop's last tick ran, MaxLag the latest since the last Snapshot.
+	Lag, MaxLag time.Duration
+	Wakes       uint64 // connection events handled
+	Stale       bool   // the loop did not answer in time: these are its last known numbers
+}

@@ -1,0 +1,66 @@
+package engine
+
+import "weir/guard/mono"
+
+// timer is something the loop itself has put off: reading from a throttled connection, or
+// accepting on a listener that failed. Deadlines of connections are the guard's.
+type timer struct {
+	at  mono.Time
+	c   *conn // with gen; or
+	gen uint32
+	ln  *listener
+}
+
+// timers is a binary heap, earliest first. Not for concurrent use.
+type timers []timer
+
+func (h *timers) push(t timer) {
+	*h = append(*h, t)
+	a := *h
+	for i := len(a) - 1; i > 0; {
+		up := (i - 1) / 2
+		if a[up].at <= a[i].at {
+			return
+		}
+		a[up], a[i] = a[i], a[up]
+		i = up
+	}
+}
+
+// pop removes and returns the earliest timer if it is due.
+func (h *timers) pop(now mono.Time) (timer, bool) {
+	a := *h
+	if len(a) == 0 || a[0].at > now {
+		return timer{}, false
+	}
+	t := a[0]
+	last := len(a) - 1
+	a[0], a[last] = a[last], timer{}
+	a = a[:last]
+	*h = a
+	for i := 0; ; {
+		least := i
+		for _, k := range [2]int{2*i + 1, 2*i + 2} {
+			if k < len(a) && a[k].at < a[least].at {
+				least = k
+			}
+		}
+		if least == i {
+			return t, true
+		}
+		a[i], a[least] = a[least], a[i]
+		i = least
+	}
+}
+
+// fire acts on a timer that is due.
+func (l *loop) fire(t timer) {
+	if t.ln != nil {
+		l.listen(t.ln)
+		return
+	}
+	if c := t.c; c.gen == t.gen && c.state&throttled != 0 {
+		c.state &^= throttled
+		l.resume(c)
+	}
+}

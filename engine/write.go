@@ -1,0 +1,221 @@
+package engine
+
+import (
+	"github.com/panjf2000/gnet/v2/pkg/netpoll"
+	"github.com/valyala/bytebufferpool"
+	"golang.org/x/sys/unix"
+
+	"weir/engine/service"
+	"weir/guard"
+)
+
+// flush sends what the present wake has gathered. What the kernel refuses is kept in c.out; while
+// anything is there, nothing is sent but from writable.
+func (l *loop) flush(c *conn) {
+	if len(l.out) == 0 || l.cur != c {
+		return
+	}
+	p := l.out
+	l.out = l.out[:0]
+	if c.state&gone != 0 {
+		return
+	}
+	n, errno := write(c.fd, p)
+	l.count.writes++
+	if errno != 0 && errno != unix.EAGAIN {
+		l.drop(c, guard.OK)
+		return
+	}
+	l.wrote(c, n)
+	if n < len(p) {
+		c.out = bytebufferpool.Get()
+		c.out.B = append(c.out.B[:0], p[n:]...)
+		c.sent = 0
+		c.acked = c.bytesOut - min(c.bytesOut, uint64(unsent(c.fd)))
+		l.g.Owe(c.id)
+	}
+}
+
+func (l *loop) wrote(c *conn, n int) {
+	c.bytesOut += uint64(n)
+	l.count.bytesOut += uint64(n)
+}
+
+// writable sends what waits, reports the peer's progress, and lets the connection be served again
+// when there is room.
+func (l *loop) writable(c *conn) {
+	if c.out == nil {
+		return
+	}
+	n, errno := 0, unix.Errno(0)
+	if c.sent < len(c.out.B) {
+		n, errno = write(c.fd, c.out.B[c.sent:])
+		l.count.writes++
+	}
+	if errno == unix.EAGAIN {
+		return
+	}
+	if errno != 0 {
+		l.drop(c, guard.OK)
+		return
+	}
+	l.wrote(c, n)
+	c.sent += n
+	l.progress(c)
+	if c.sent == len(c.out.B) {
+		bytebufferpool.Put(c.out)
+		c.out, c.sent = nil, 0
+		l.g.Settled(c.id)
+	} else if c.sent > len(c.out.B)/2 { // queue in front, not behind what is gone
+		c.out.B = c.out.B[:copy(c.out.B, c.out.B[c.sent:])]
+		c.sent = 0
+	}
+	if c.state&blocked != 0 && c.outstanding() <= c.ln.MaxOut/4 {
+		c.state &^= blocked
+		l.proceed(c)
+	}
+}
+
+// progress tells the guard how many bytes the peer's kernel has acknowledged since the last time:
+// what the peer reads, not what ours buffers, is what its rate is judged by.
+func (l *loop) progress(c *conn) bool {
+	acked := c.bytesOut - min(c.bytesOut, uint64(unsent(c.fd)))
+	if acked <= c.acked {
+		return false
+	}
+	l.g.Drained(c.id, int(acked-c.acked))
+	c.acked = acked
+	return true
+}
+
+// overflow ends a connection whose session queues more than MaxOut: a bug in the service.
+func (l *loop) overflow(c *conn) {
+	if c.state&closing == 0 {
+		c.state |= closing
+		l.shed(c, guard.ShedOutput, "")
+	}
+}
+
+// account keeps the sum of all connections' buffers and sheds the one that makes it exceed its
+// bound; it reports whether the connection lives.
+func (l *loop) account(c *conn) bool {
+	held := 0
+	if c.in != nil {
+		held = cap(c.in.B)
+	}
+	if c.out != nil {
+		held += cap(c.out.B)
+	}
+	if held == c.acct {
+		return true
+	}
+	grew := held > c.acct
+	l.buffered += int64(held - c.acct)
+	c.acct = held
+	if grew && l.buffMax > 0 && l.buffered > l.buffMax {
+		l.shed(c, guard.ShedMemory, "")
+		return false
+	}
+	return true
+}
+
+// interest is what a connection waits for.
+type interest uint8
+
+const (
+	wantRead interest = 1 << iota
+	wantWrite
+)
+
+// want registers what the connection must be woken for, if that has changed.
+func (l *loop) want(c *conn) {
+	var w interest
+	if c.state&(eof|busy|blocked|throttled) == 0 && (c.state&closing == 0 || c.state&lingering != 0) {
+		w = wantRead
+	}
+	if c.out != nil {
+		w |= wantWrite
+	}
+	if w == c.wants {
+		return
+	}
+	pa := netpoll.PollAttachment{FD: c.fd}
+	var err error
+	switch {
+	case w == 0:
+		err = l.p.Delete(c.fd)
+	case c.wants == 0 && w == wantRead:
+		err = l.p.AddRead(&pa, false)
+	case c.wants == 0 && w == wantWrite:
+		err = l.p.AddWrite(&pa, false)
+	case c.wants == 0:
+		err = l.p.AddReadWrite(&pa, false)
+	case w == wantRead:
+		err = l.p.ModRead(&pa, false)
+	case w == wantWrite: // the poller cannot change to write only
+		if err = l.p.Delete(c.fd); err == nil {
+			err = l.p.AddWrite(&pa, false)
+		}
+	default:
+		err = l.p.ModReadWrite(&pa, false)
+	}
+	c.wants = w
+	if err != nil { // the kernel is out of memory for its watch list
+		l.drop(c, guard.ShedMemory)
+	}
+}
+
+// clocks tells the guard what the connection does now.
+func (l *loop) clocks(c *conn) {
+	if c.state&(gone|closing) != 0 {
+		return
+	}
+	if idle := c.state&(blocked|throttled) != 0; idle != (c.state&paused != 0) {
+		c.state ^= paused
+		if idle {
+			l.g.Pause(c.id)
+		} else {
+			l.g.Resume(c.id)
+		}
+	}
+	if c.state&busy != 0 {
+		return
+	}
+	stage := c.sess.Stage()
+	if c.state&fresh != 0 || stage != c.stage {
+		if c.state&fresh != 0 && stage != service.Between {
+			l.g.Phase(c.id, guard.Idle) // a frame was completed before this one began
+		}
+		l.g.Phase(c.id, phases[stage])
+		c.stage = stage
+	}
+	l.drip(c)
+	c.state &^= fresh
+}
+
+// unknownStage makes the next clocks set the phase anew.
+const unknownStage = service.Stage(0xff)
+
+// phases are the guard's phases by service.Stage.
+var phases = [...]guard.Phase{guard.Idle, guard.Head, guard.Frame, guard.Body}
+
+// dripBytes is the most bytes that the kernel is asked to gather for a frame before it wakes us.
+const dripBytes = 4 << 10
+
+// drip lets the kernel gather the bytes of a frame that arrives in many small pieces: after a few
+// wakes that did not complete it, the next comes when what it lacks is there (SO_RCVLOWAT). A
+// trickle then costs its entry on the wheel and nothing else.
+func (l *loop) drip(c *conn) {
+	lowat := int32(1)
+	if c.stage == service.InFrame {
+		if c.drips < 3 {
+			c.drips++
+		} else {
+			lowat = int32(min(c.sess.Lacks(), dripBytes))
+		}
+	}
+	if lowat != c.lowat {
+		_ = unix.SetsockoptInt(c.fd, unix.SOL_SOCKET, unix.SO_RCVLOWAT, int(lowat))
+		c.lowat = lowat
+	}
+}
