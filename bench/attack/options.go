@@ -1,0 +1,184 @@
+package attack
+
+import (
+	"fmt"
+	"net/netip"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"weir/bench/target"
+	"weir/bench/wire"
+)
+
+// The bounds of every attack.
+const (
+	MaxDuration = 10 * time.Minute
+	MaxConns    = 1 << 20
+	MaxTotal    = 10_000_000
+	MaxCount    = 1_000_000_000
+	MaxLoops    = 64
+)
+
+// Options says how hard and how long. The zero value is not valid: begin with [Kind.Options].
+type Options struct {
+	Conns    int           `json:"conns"`       // connections open at once
+	Total    int           `json:"total"`       // connections in all, reopened ones included; 0: the kind's multiple of Conns
+	Count    int64         `json:"count"`       // most units sent: frames, drips; no meaning for connection-flood
+	Rate     float64       `json:"rate"`        // units a second, all connections together; 0: as fast as it goes
+	Size     int           `json:"size"`        // bytes: a frame's payload, a drip
+	Frame    int           `json:"frame"`       // bytes: the frame that drips announce
+	Interval time.Duration `json:"interval_ns"` // between two drips of a connection
+	Hold     time.Duration `json:"hold_ns"`     // how long a connection is held open; 0: until the end
+	Churn    bool          `json:"churn"`       // close each connection as soon as it stands
+	Duration time.Duration `json:"duration_ns"` // the attack ends then, whatever is left
+	Sources  int           `json:"sources"`     // source addresses, one after the other
+	First    string        `json:"first"`       // the first of them; empty: 127.0.1.1, or ::1
+	PerNet   int           `json:"per_net"`     // sources in one /24; 0: as many as fit
+	Loops    int           `json:"loops"`       // event loops, each with a thread
+	Nice     int           `json:"nice"`        // 0 to 19: how far the attack's threads give way to others
+}
+
+// Option is one line of the table of options: its name on the command line and between a spec's ? and &.
+type Option struct {
+	Name string
+	Help string // unit, meaning and range
+	set  func(*Options, string) error
+	get  func(Options) string
+}
+
+// Get returns the option's value in o as Set would take it.
+func (p Option) Get(o Options) string { return p.get(o) }
+
+// Set reads an option's value into o. The error names neither option nor attack.
+func (p Option) Set(o *Options, value string) error { return p.set(o, value) }
+
+// Table returns all options, in the order for help texts.
+func Table() []Option { return table }
+
+var table = []Option{
+	number("conns", "connections open at once, 1 to 1048576", func(o *Options) *int { return &o.Conns }),
+	number("total", "connections in all, reopened ones included, up to 10000000; 0 the attack's own multiple of conns", func(o *Options) *int { return &o.Total }),
+	{"count", "most frames or drips sent, 1 to 1000000000",
+		func(o *Options, v string) (err error) { o.Count, err = strconv.ParseInt(v, 10, 64); return err },
+		func(o Options) string { return strconv.FormatInt(o.Count, 10) }},
+	{"rate", "connections or frames a second, 0 as fast as it goes; for slowloris connections a second while opening",
+		func(o *Options, v string) (err error) { o.Rate, err = strconv.ParseFloat(v, 64); return err },
+		func(o Options) string { return strconv.FormatFloat(o.Rate, 'f', -1, 64) }},
+	number("size", "bytes in a frame's payload or in a drip, up to 16777216; 0: 64 in a frame or line, and a GET without a body for HTTP", func(o *Options) *int { return &o.Size }),
+	number("frame", "bytes that a dripped frame announces, 1 to 16777216", func(o *Options) *int { return &o.Frame }),
+	span("interval", "time between two drips of a connection, 1ms to 10m", func(o *Options) *time.Duration { return &o.Interval }),
+	span("hold", "how long a connection is held open, 0 until the end", func(o *Options) *time.Duration { return &o.Hold }),
+	{"churn", "close each connection as soon as it stands, true or false",
+		func(o *Options, v string) (err error) { o.Churn, err = strconv.ParseBool(v); return err },
+		func(o Options) string { return strconv.FormatBool(o.Churn) }},
+	span("duration", "the attack ends then, 1ms to 10m", func(o *Options) *time.Duration { return &o.Duration }),
+	number("sources", "source addresses, 1 to 1048576", func(o *Options) *int { return &o.Sources }),
+	{"first", "the first source address; none: 127.0.1.1, or ::1",
+		func(o *Options, v string) error { o.First = v; return nil },
+		func(o Options) string { return o.First }},
+	number("per-net", "sources in one /24, 1 to 254, 0 as many as fit", func(o *Options) *int { return &o.PerNet }),
+	number("loops", "event loops, 1 to 64", func(o *Options) *int { return &o.Loops }),
+	number("nice", "how far the attack's threads give way to the server and the good client, 0 to 19", func(o *Options) *int { return &o.Nice }),
+}
+
+func number(name, help string, at func(*Options) *int) Option {
+	return Option{name, help,
+		func(o *Options, v string) (err error) { *at(o), err = strconv.Atoi(v); return err },
+		func(o Options) string { return strconv.Itoa(*at(&o)) }}
+}
+
+func span(name, help string, at func(*Options) *time.Duration) Option {
+	return Option{name, help,
+		func(o *Options, v string) (err error) { *at(o), err = time.ParseDuration(v); return err },
+		func(o Options) string { return at(&o).String() }}
+}
+
+// ParseSpec reads an attack with its options as one word: slowloris?conns=5000&interval=500ms.
+func ParseSpec(spec string) (Kind, Options, error) {
+	name, query, _ := strings.Cut(spec, "?")
+	k, err := ByName(name)
+	if err != nil {
+		return Kind{}, Options{}, err
+	}
+	o := k.Options()
+	values, err := url.ParseQuery(query)
+	if err != nil {
+		return Kind{}, Options{}, fmt.Errorf("attack %q: options are written ?name=value&name=value", spec)
+	}
+	for key := range values {
+		if err := Set(&o, key, values.Get(key)); err != nil {
+			return Kind{}, Options{}, fmt.Errorf("attack %s: %w", name, err)
+		}
+	}
+	return k, o, nil
+}
+
+// Set reads one option by its name. The error is one plain line.
+func Set(o *Options, name, value string) error {
+	for _, p := range table {
+		if p.Name != name {
+			continue
+		}
+		if p.set(o, value) != nil {
+			return fmt.Errorf("%s %q: want %s", name, value, p.Help)
+		}
+		return nil
+	}
+	return fmt.Errorf("no option %q", name)
+}
+
+// Check returns what makes o impossible for k against t, as one plain line, or nil. [Run] checks too.
+func (k Kind) Check(o Options, t target.Target) error {
+	_, err := k.complete(&o, t)
+	return err
+}
+
+// complete checks o for k against t and returns the source addresses it names.
+func (k Kind) complete(o *Options, t target.Target) ([]netip.Addr, error) {
+	for _, r := range []struct {
+		name           string
+		value, low, up float64
+	}{
+		{"conns", float64(o.Conns), 1, MaxConns},
+		{"total", float64(o.Total), 0, MaxTotal},
+		{"count", float64(o.Count), 1, MaxCount},
+		{"rate", o.Rate, 0, 1e9},
+		{"size", float64(o.Size), 0, wire.MaxSize},
+		{"frame", float64(o.Frame), 1, wire.MaxSize},
+		{"interval", o.Interval.Seconds(), 0.001, MaxDuration.Seconds()},
+		{"hold", o.Hold.Seconds(), 0, MaxDuration.Seconds()},
+		{"duration", o.Duration.Seconds(), 0.001, MaxDuration.Seconds()},
+		{"loops", float64(o.Loops), 1, MaxLoops},
+		{"nice", float64(o.Nice), 0, 19},
+	} {
+		if !(r.value >= r.low && r.value <= r.up) {
+			return nil, fmt.Errorf("attack %s: %s must be from %v to %v", k.Name, r.name, r.low, r.up)
+		}
+	}
+	if o.Total == 0 {
+		o.Total = min(o.Conns*max(k.total, 1), MaxTotal)
+	}
+	if k.check != nil {
+		if err := k.check(*o, t); err != nil {
+			return nil, fmt.Errorf("attack %s: %w", k.Name, err)
+		}
+	}
+	if t.Addr.Addr().Is6() && o.First == "" {
+		// One address only, whatever the default number says.
+		o.First, o.Sources = "::1", 1
+	}
+	if o.First == "" {
+		o.First = "127.0.1.1"
+	}
+	first, err := netip.ParseAddr(o.First)
+	if err != nil {
+		return nil, fmt.Errorf("attack %s: first %q is no address", k.Name, o.First)
+	}
+	if first.Is4() != t.Addr.Addr().Is4() {
+		return nil, fmt.Errorf("attack %s: first %s and target %s are of different families", k.Name, first, t.Addr)
+	}
+	o.Loops = min(o.Loops, o.Conns)
+	return target.Sources(first, o.Sources, o.PerNet)
+}

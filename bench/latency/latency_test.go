@@ -1,0 +1,69 @@
+package latency
+
+import (
+	"testing"
+	"time"
+)
+
+func TestOutcomesBelongToThePhaseTheyWereDueIn(t *testing.T) {
+	r, err := New([]Phase{{"before", 0, time.Second}, {"during", time.Second, 3 * time.Second}, {"after", 3 * time.Second, 4 * time.Second}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 100 {
+		r.OK(time.Duration(i)*10*time.Millisecond, time.Millisecond)
+	}
+	r.OK(time.Second, 5*time.Second) // due as the attack began, answered after the run
+	r.Fail(2999*time.Millisecond, Timeout)
+	r.Fail(3*time.Second, Cut)
+	r.OK(4*time.Second, time.Millisecond) // outside
+	s := r.Summary()
+	if s[0].OK != 100 || s[0].Goodput != 100 || s[0].Errors != 0 {
+		t.Errorf("before: %+v", s[0])
+	}
+	if d := s[0].P50 - time.Millisecond; d < -time.Microsecond || d > 2*time.Microsecond {
+		t.Errorf("before: p50 %v", s[0].P50)
+	}
+	if s[1].OK != 1 || s[1].Goodput != 0.5 || s[1].Failed["timeout"] != 1 || s[1].Max < 5*time.Second {
+		t.Errorf("during: %+v", s[1])
+	}
+	if s[2].OK != 0 || s[2].Failed["cut"] != 1 || s[2].Max != 0 {
+		t.Errorf("after: %+v", s[2])
+	}
+	line := r.Timeline()
+	if len(line) != 8 || line[0].OK != 50 || line[1].OK != 50 || line[2].OK != 1 || line[5].Errors != 1 || line[6].Errors != 1 {
+		t.Errorf("timeline: %+v", line)
+	}
+	if at := r.At(1100 * time.Millisecond); at.OK != 50 {
+		t.Errorf("last whole slice: %+v", at)
+	}
+}
+
+func TestPhasesThatOverlapAreRefused(t *testing.T) {
+	for _, p := range [][]Phase{nil, {{"a", 0, 2}, {"b", 1, 3}}, {{"a", 2, 1}}, {{"a", -1, 1}}} {
+		if _, err := New(p); err == nil {
+			t.Errorf("%v passed", p)
+		}
+	}
+}
+
+func TestSpread(t *testing.T) {
+	var a, b, empty Spread
+	if a.Range() != (Range{}) {
+		t.Error("an empty spread has a range")
+	}
+	for i := 1; i <= 100; i++ {
+		b.Add(time.Duration(i) * time.Millisecond)
+	}
+	b.Add(-time.Second)
+	a.Merge(&b)
+	a.Merge(&empty)
+	a.Add(time.Hour)
+	r := a.Range()
+	if r.Count != 102 || r.Min != 0 || r.Max < MaxTracked || r.P50 < 49*time.Millisecond || r.P50 > 52*time.Millisecond {
+		t.Errorf("%+v", r)
+	}
+	if b.Range().Count != 101 {
+		t.Error("merging changed its source")
+	}
+}

@@ -1,0 +1,177 @@
+package report
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"weir/bench"
+	"weir/bench/attack"
+	"weir/bench/latency"
+	"weir/bench/load"
+)
+
+// Siege writes a siege as tables.
+func Siege(w io.Writer, o bench.Outcome) {
+	fmt.Fprintln(w, "good client")
+	phases(w, o.Good.Phases)
+	client(w, o.Good)
+	for _, a := range o.Attacks {
+		fmt.Fprintln(w)
+		Attack(w, a)
+	}
+	sheds(w, o.Server)
+	server(w, o.Server)
+	if c := o.Cost; c != nil {
+		fmt.Fprintf(w, "\nrefused during the attack: %d (counted by the %s)", c.Refused, c.CountedBy)
+		if c.ServerCPU > 0 {
+			fmt.Fprintf(w, "; server CPU above quiet %s for each", Duration(c.ServerCPU))
+		}
+		fmt.Fprintf(w, "; attacker CPU %s for each\n", Duration(c.AttackerCPU))
+	}
+	for _, r := range o.Remarks {
+		fmt.Fprintln(w, "note:", r)
+	}
+}
+
+// Load writes a good client's run as a table.
+func Load(w io.Writer, r load.Result) {
+	phases(w, r.Phases)
+	client(w, r)
+}
+
+// Attack writes what an attack came to.
+func Attack(w io.Writer, a attack.Result) {
+	fmt.Fprintf(w, "%s on %s, %s, attacker CPU %s\n", a.Name, a.Target, Duration(a.Took), Duration(a.CPU))
+	fmt.Fprintf(w, "  connections  %d begun, %d established, %d refused, %d unanswered, %d failed on this side\n",
+		a.Attempts, a.Established, a.Refused, a.TimedOut, a.Local)
+	fmt.Fprintf(w, "  ended        %d reset and %d closed by the server (%d of them answered), %d open at the end\n",
+		a.Resets, a.Closes, a.Answered, a.Open)
+	if a.UnitName != "connections" {
+		fmt.Fprintf(w, "  sent         %d %s, %d bytes; %d good replies, %d bad\n", a.Units, a.UnitName, a.Bytes, a.Replies, a.Bad)
+	}
+	spread(w, "connect", a.Connect)
+	spread(w, "age at end", a.Age)
+	if a.Shortened != "" {
+		fmt.Fprintf(w, "  cut short    %s\n", a.Shortened)
+	}
+}
+
+func spread(w io.Writer, name string, r latency.Range) {
+	if r.Count > 0 {
+		fmt.Fprintf(w, "  %-12s min %s, p50 %s, p99 %s, max %s\n", name, Duration(r.Min), Duration(r.P50), Duration(r.P99), Duration(r.Max))
+	}
+}
+
+// phases writes one line for each phase that had a length.
+func phases(w io.Writer, all []latency.Summary) {
+	t := table(w)
+	fmt.Fprintln(t, "phase\tgoodput/s\tp50\tp99\tp99.9\tmax\terrors\t")
+	for _, s := range all {
+		if s.ForSecs > 0 {
+			fmt.Fprintf(t, "%s\t%.1f\t%s\t%s\t%s\t%s\t%d\t  %s\n", s.Name, s.Goodput, Duration(s.P50), Duration(s.P99),
+				Duration(s.P999), Duration(s.Max), s.Errors, failures(s))
+		}
+	}
+	t.Flush()
+}
+
+func failures(s latency.Summary) string {
+	var out []string
+	for _, k := range slices.Sorted(maps.Keys(s.Failed)) {
+		out = append(out, fmt.Sprintf("%s %d", k, s.Failed[k]))
+	}
+	return strings.Join(out, ", ")
+}
+
+func client(w io.Writer, r load.Result) {
+	fmt.Fprintf(w, "client: %d requests sent, %d connections cut, %d connects failed; own lag p99 %s, max %s; CPU %s\n",
+		r.Sent, r.Cuts, r.ConnectFailures, Duration(r.Lag.P99), Duration(r.Lag.Max), Duration(r.CPU))
+}
+
+// sheds writes the server's refusals by reason, a column for each phase.
+func sheds(w io.Writer, all []bench.Stretch) {
+	reasons := map[string]bool{}
+	read := false
+	for _, s := range all {
+		read = read || s.Sheds != nil
+		for k := range s.Sheds {
+			reasons[k] = true
+		}
+	}
+	if !read {
+		return
+	}
+	fmt.Fprintln(w, "\nshed by the server")
+	if len(reasons) == 0 {
+		fmt.Fprintln(w, "  nothing")
+		return
+	}
+	t := table(w)
+	fmt.Fprint(t, "reason\t")
+	for _, s := range all {
+		fmt.Fprintf(t, "%s\t", s.Name)
+	}
+	fmt.Fprintln(t)
+	for _, k := range slices.Sorted(maps.Keys(reasons)) {
+		fmt.Fprintf(t, "%s\t", k)
+		for _, s := range all {
+			if s.Sheds == nil {
+				fmt.Fprint(t, "?\t")
+			} else {
+				fmt.Fprintf(t, "%d\t", s.Sheds[k])
+			}
+		}
+		fmt.Fprintln(t)
+	}
+	t.Flush()
+}
+
+func server(w io.Writer, all []bench.Stretch) {
+	known := slices.ContainsFunc(all, func(s bench.Stretch) bool { return s.RSSBytes > 0 })
+	if !known {
+		return
+	}
+	fmt.Fprintln(w, "\nserver")
+	t := table(w)
+	fmt.Fprintln(t, "phase\tCPU\tcores\tRSS\t")
+	for _, s := range all {
+		if s.Wall > 0 {
+			fmt.Fprintf(t, "%s\t%s\t%.3f\t%.1f MiB\t\n", s.Name, Duration(s.CPU), s.CPU.Seconds()/s.Wall.Seconds(), float64(s.RSSBytes)/(1<<20))
+		}
+	}
+	t.Flush()
+}
+
+func table(w io.Writer) *tabwriter.Writer {
+	return tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+}
+
+// Duration writes d with three digits that count: 87.1us, 1.25ms, 12.4s. 0 is a dash: nothing was measured.
+func Duration(d time.Duration) string {
+	switch {
+	case d == 0:
+		return "-"
+	case d < time.Microsecond:
+		return fmt.Sprintf("%dns", d)
+	case d < time.Millisecond:
+		return digits(float64(d)/1e3) + "us"
+	case d < time.Second:
+		return digits(float64(d)/1e6) + "ms"
+	}
+	return digits(d.Seconds()) + "s"
+}
+
+func digits(v float64) string {
+	switch {
+	case v < 10:
+		return fmt.Sprintf("%.2f", v)
+	case v < 100:
+		return fmt.Sprintf("%.1f", v)
+	}
+	return fmt.Sprintf("%.0f", v)
+}

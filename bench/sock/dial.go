@@ -1,0 +1,100 @@
+package sock
+
+import (
+	"fmt"
+	"net/netip"
+
+	"golang.org/x/sys/unix"
+
+	"weir/bench/target"
+)
+
+// Dial begins a connection from the source address to a target and returns its non-blocking descriptor, which the
+// caller must close. The connection may not stand yet: wait until it is writable, then ask [Problem]. An invalid
+// source leaves the choice to the kernel. Errors: target.ErrNotLoopback for a target that may not be dialed; else the
+// bare errno of the call that failed, EMFILE and EADDRNOTAVAIL being those to expect.
+func Dial(to netip.AddrPort, from netip.Addr) (fd int, err error) {
+	// Checked here once more, on the address that is about to be dialed: nothing between the command line and
+	// this line is trusted to have done it.
+	if err := target.CheckLoopback(to.Addr()); err != nil {
+		return -1, err
+	}
+	family := unix.AF_INET
+	if to.Addr().Is6() {
+		family = unix.AF_INET6
+	}
+	fd, err = unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return -1, err
+	}
+	if from.IsValid() {
+		if from.Is4() != to.Addr().Is4() {
+			unix.Close(fd)
+			return -1, fmt.Errorf("source %s and target %s are of different families", from, to)
+		}
+		// Without it bind takes a port of its own that no other target may share, and searches for it.
+		_ = unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1)
+		if err := unix.Bind(fd, address(netip.AddrPortFrom(from, 0))); err != nil {
+			unix.Close(fd)
+			return -1, err
+		}
+	}
+	if err := unix.Connect(fd, address(to)); err != nil && err != unix.EINPROGRESS {
+		unix.Close(fd)
+		return -1, err
+	}
+	return fd, nil
+}
+
+// NoDelay turns Nagle's algorithm off: small requests leave at once.
+func NoDelay(fd int) { _ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1) }
+
+// Problem returns the error that is pending on a descriptor, or nil: what became of a connect.
+func Problem(fd int) error {
+	errno, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ERROR)
+	if err != nil {
+		return err
+	}
+	if errno != 0 {
+		return unix.Errno(errno)
+	}
+	return nil
+}
+
+// Close closes a descriptor in the orderly way.
+func Close(fd int) { _ = unix.Close(fd) }
+
+// Abort closes a descriptor with a reset, so that its port is free at once: thousands of attackers' ports in TIME_WAIT
+// would starve the run that comes next.
+func Abort(fd int) {
+	_ = unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1, Linger: 0})
+	_ = unix.Close(fd)
+}
+
+// Read reads what is there: n > 0 bytes, or n = 0 at the end of the stream, or EAGAIN, or what broke the
+// connection.
+func Read(fd int, b []byte) (n int, err error) {
+	for {
+		n, err = unix.Read(fd, b)
+		if err != unix.EINTR {
+			return max(n, 0), err
+		}
+	}
+}
+
+// Write writes what there is room for; errors as for [Read], EPIPE included, which raises no signal.
+func Write(fd int, b []byte) (n int, err error) {
+	for {
+		n, err = unix.SendmsgN(fd, b, nil, nil, unix.MSG_NOSIGNAL)
+		if err != unix.EINTR {
+			return max(n, 0), err
+		}
+	}
+}
+
+func address(a netip.AddrPort) unix.Sockaddr {
+	if a.Addr().Is4() {
+		return &unix.SockaddrInet4{Port: int(a.Port()), Addr: a.Addr().As4()}
+	}
+	return &unix.SockaddrInet6{Port: int(a.Port()), Addr: a.Addr().As16()}
+}

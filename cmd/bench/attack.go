@@ -1,0 +1,77 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"weir/bench/attack"
+	"weir/bench/latency"
+	"weir/bench/report"
+	"weir/bench/sock"
+	"weir/bench/target"
+)
+
+func (c *command) attack(ctx context.Context, args []string) error {
+	if len(args) == 0 || strings.HasPrefix(args[0], "-") {
+		if len(args) > 0 && strings.Contains(args[0], "help") {
+			args = append([]string{attack.All()[0].Name}, args...)
+		} else {
+			return usage(errors.New("attack: its name comes first; bench help lists them"))
+		}
+	}
+	kind, err := attack.ByName(args[0])
+	if err != nil {
+		return usage(err)
+	}
+	f := c.flags("attack " + kind.Name)
+	options := kind.Options()
+	for _, p := range attack.Table() {
+		// Func has no default to show, so it stands in the text.
+		f.Func(p.Name, fmt.Sprintf("%s (default %s)", p.Help, orNone(p.Get(options))),
+			func(v string) error {
+				if p.Set(&options, v) != nil {
+					return fmt.Errorf("want %s", p.Help)
+				}
+				return nil
+			})
+	}
+	to := f.String("target", "", "the server, on a loopback address")
+	file := f.String("json", "", "write the record of the run to this file")
+	if err := c.parse(f, "attack "+kind.Name+" -target URL [flags]\n\n"+kind.Help, args[1:]); err != nil {
+		return err
+	}
+	t, err := target.Resolve(ctx, *to, nil)
+	if err != nil {
+		return usage(err)
+	}
+	if err := kind.Check(options, t); err != nil {
+		return usage(err)
+	}
+	threads(options.Loops)
+	counts := new(attack.Counts)
+	show, start := c.progress(), time.Now()
+	stop := every(func() {
+		at := time.Since(start)
+		show.line("attack", at, max(0, options.Duration-at), latency.Summary{}, []attack.Live{counts.Live()})
+	})
+	result, err := attack.Run(ctx, kind, options, t, sock.NewRoom(), counts)
+	stop()
+	show.end()
+	if err == nil {
+		report.Attack(c.stdout, result)
+		if result.Established == 0 && result.Refused == 0 {
+			err = fmt.Errorf("attack %s reached nothing at %s", kind.Name, t)
+		}
+	}
+	return c.record(*file, 0, result, err)
+}
+
+func orNone(s string) string {
+	if s == "" {
+		return "none"
+	}
+	return s
+}

@@ -1,0 +1,50 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"weir/bench/attack"
+)
+
+const overview = `bench shows what an attack does to a server's good clients.
+
+usage:
+  bench load   -target URL [flags]          a good client alone: open-loop load, latency from when each request was due
+  bench attack NAME -target URL [flags]     an attack alone
+  bench siege  -target URL -attack NAME...  a good client before, during and after attacks
+  bench help   [load|attack|siege]          this text, or the flags of a command
+
+targets, on 127.0.0.0/8 and [::1] only:
+  http://127.0.0.1:8080/path    HTTP/1.1
+  frames://127.0.0.1:7000       4-byte big-endian length and payload, sent back
+  line://127.0.0.1:7001         lines ended by LF, sent back
+
+attacks:
+`
+
+const epilogue = `
+In a siege attacks take their options in the same word: -attack 'slowloris?conns=5000&interval=500ms'
+exit status: 0 good, 1 the run failed (the good client got nothing, for one), 2 a mistake on the command line
+`
+
+func (c *command) help(ctx context.Context, args []string) error {
+	if len(args) == 0 {
+		fmt.Fprint(c.stdout, overview)
+		for _, k := range attack.All() {
+			fmt.Fprintf(c.stdout, "  %-18s %s\n", k.Name, k.Help)
+		}
+		fmt.Fprint(c.stdout, epilogue)
+		return nil
+	}
+	switch args[0] {
+	case "load":
+		return c.load(ctx, []string{"-help"})
+	case "attack":
+		return c.attack(ctx, append(args[1:], "-help"))
+	case "siege":
+		return c.siege(ctx, []string{"-help"})
+	}
+	return usage(errors.New("help: there is help for load, attack and siege"))
+}

@@ -1,0 +1,110 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"weir/bench"
+	"weir/bench/load"
+	"weir/bench/report"
+	"weir/bench/target"
+)
+
+// good holds the flags of a good client, which load and siege share.
+type good struct {
+	cfg     load.Config
+	source  string
+	sources int
+}
+
+func (g *good) flags(f *flag.FlagSet) {
+	f.Float64Var(&g.cfg.Rate, "rate", 500, "requests a second, due whatever the server does")
+	f.IntVar(&g.cfg.Conns, "conns", 10, "persistent connections of the good client")
+	f.DurationVar(&g.cfg.Timeout, "timeout", 2*time.Second, "of a request, counted from when it was due")
+	f.IntVar(&g.cfg.Size, "size", 0, "bytes of payload; 0: 64 in a frame or line, and a GET without a body for HTTP")
+	f.BoolVar(&g.cfg.Poisson, "poisson", false, "exponential gaps between requests instead of constant ones")
+	f.Uint64Var(&g.cfg.Seed, "seed", 1, "of the exponential gaps")
+	f.StringVar(&g.source, "source", "", "first source address of the good client (default 127.0.0.1, or ::1)")
+	f.IntVar(&g.sources, "sources", 1, "source addresses of the good client, one after the other")
+}
+
+// config returns the configuration for a run against t.
+func (g *good) config(t target.Target) (load.Config, error) {
+	g.cfg.Target = t
+	if g.source == "" {
+		g.source = "127.0.0.1"
+		if t.Addr.Addr().Is6() {
+			g.source = "::1"
+		}
+	}
+	first, err := netip.ParseAddr(g.source)
+	if err != nil {
+		return load.Config{}, fmt.Errorf("source %q is no address", g.source)
+	}
+	if first.Is4() != t.Addr.Addr().Is4() {
+		return load.Config{}, fmt.Errorf("source %s and target %s are of different families", first, t.Addr)
+	}
+	g.cfg.Sources, err = target.Sources(first, g.sources, 0)
+	return g.cfg, err
+}
+
+func (c *command) load(ctx context.Context, args []string) error {
+	f := c.flags("load")
+	var g good
+	g.flags(f)
+	to := f.String("target", "", "the server, on a loopback address")
+	duration := f.Duration("duration", 10*time.Second, "how long requests are due, up to 10m")
+	file := f.String("json", "", "write the record of the run to this file")
+	if err := c.parse(f, "load -target URL [flags]", args); err != nil {
+		return err
+	}
+	t, err := target.Resolve(ctx, *to, nil)
+	if err != nil {
+		return usage(err)
+	}
+	cfg, err := g.config(t)
+	if err != nil {
+		return usage(err)
+	}
+	if cfg.Duration = *duration; cfg.Duration <= 0 {
+		return usage(fmt.Errorf("duration %v: must be above 0", cfg.Duration))
+	}
+	lane, err := load.New(cfg)
+	if err != nil {
+		return usage(err)
+	}
+	threads(1)
+	show := c.progress()
+	stop := every(func() {
+		select {
+		case <-lane.Started():
+			at := time.Since(lane.StartedAt())
+			show.line("load", at, max(0, cfg.Duration-at), lane.Latency.At(at), nil)
+		default:
+		}
+	})
+	result, err := lane.Run(ctx)
+	stop()
+	show.end()
+	if err == nil && result.Phases[0].OK == 0 {
+		err = bench.ErrNothing
+	}
+	if len(result.Phases) > 0 {
+		report.Load(c.stdout, result)
+	}
+	return c.record(*file, cfg.Seed, result, err)
+}
+
+// record writes the JSON file, if one is wanted, and returns why the run failed, if it did.
+func (c *command) record(file string, seed uint64, result any, failure error) error {
+	if file == "" {
+		return failure
+	}
+	if err := report.NewRecord(c.args, seed, result, failure).Write(file); err != nil {
+		return err
+	}
+	return failure
+}

@@ -1,0 +1,116 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime"
+	"syscall"
+)
+
+// The exit statuses.
+const (
+	exitOK     = 0
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	c := command{stdout: os.Stdout, stderr: os.Stderr, terminal: isTerminal(os.Stderr)}
+	os.Exit(c.run(ctx, os.Args[1:]))
+}
+
+// command is one call of bench. Not for concurrent use.
+type command struct {
+	stdout, stderr io.Writer
+	terminal       bool // stderr is one: progress may overwrite its line
+	args           []string
+}
+
+// usageError is a mistake on the command line: exit status 2.
+type usageError struct{ error }
+
+func usage(err error) error {
+	if err == nil {
+		return nil
+	}
+	return usageError{err}
+}
+
+func (c *command) run(ctx context.Context, args []string) int {
+	c.args = args
+	err := c.dispatch(ctx, args)
+	var mistake usageError
+	switch {
+	case err == nil, errors.Is(err, flag.ErrHelp):
+		return exitOK
+	case errors.As(err, &mistake):
+		fmt.Fprintln(c.stderr, "bench:", err)
+		return exitUsage
+	}
+	fmt.Fprintln(c.stderr, "bench:", err)
+	return exitFailed
+}
+
+func (c *command) dispatch(ctx context.Context, args []string) error {
+	if len(args) == 0 {
+		return usage(errors.New("say what to do: load, attack, siege or help"))
+	}
+	switch name, rest := args[0], args[1:]; name {
+	case "load":
+		return c.load(ctx, rest)
+	case "attack":
+		return c.attack(ctx, rest)
+	case "siege":
+		return c.siege(ctx, rest)
+	case "help", "-h", "-help", "--help":
+		return c.help(ctx, rest)
+	default:
+		return usage(fmt.Errorf("no command %q: there are load, attack, siege and help", name))
+	}
+}
+
+// flags returns a flag set that says nothing by itself: a mistake is one line, written by run.
+func (c *command) flags(name string) *flag.FlagSet {
+	f := flag.NewFlagSet(name, flag.ContinueOnError)
+	f.SetOutput(io.Discard)
+	f.Usage = func() {}
+	return f
+}
+
+// parse parses all of args; nothing may be left over. Asked for help it writes that to stdout and returns
+// flag.ErrHelp.
+func (c *command) parse(f *flag.FlagSet, synopsis string, args []string) error {
+	err := f.Parse(args)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		fmt.Fprintf(c.stdout, "usage: bench %s\n\n", synopsis)
+		f.SetOutput(c.stdout)
+		f.PrintDefaults()
+		return err
+	case err != nil:
+		return usage(fmt.Errorf("%s: %w", f.Name(), err))
+	case f.NArg() > 0:
+		return usage(fmt.Errorf("%s: nothing is to follow the flags, found %q", f.Name(), f.Arg(0)))
+	}
+	return nil
+}
+
+// threads makes sure that as many goroutines can run at once: lanes and loops that wait for each other's turn would
+// measure that.
+func threads(n int) {
+	if want := n + 2; want > runtime.GOMAXPROCS(0) {
+		runtime.GOMAXPROCS(want)
+	}
+}
+
+func isTerminal(f *os.File) bool {
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0 && info.Name() != "null"
+}

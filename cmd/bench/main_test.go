@@ -1,0 +1,93 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"weir/bench/victim"
+)
+
+// call runs the command and returns its exit status and what it wrote.
+func call(t *testing.T, args ...string) (status int, stdout, stderr string) {
+	t.Helper()
+	var out, err bytes.Buffer
+	c := command{stdout: &out, stderr: &err}
+	status = c.run(t.Context(), args)
+	return status, out.String(), err.String()
+}
+
+func TestMistakesAreOneLineAndStatusTwo(t *testing.T) {
+	for _, line := range []string{
+		"", "nothing", "help nothing",
+		"load", "load -target", "load -nothing", "load -target http://127.0.0.1:1/ more", "load -target http://192.0.2.1/",
+		"load -target http://127.0.0.1:1/ -rate -1", "load -target http://127.0.0.1:1/ -rate many", "load -target http://127.0.0.1:1/ -duration 0s",
+		"load -target http://127.0.0.1:1/ -source 10.0.0.1", "load -target http://127.0.0.1:1/ -source ::1",
+		"attack", "attack -target http://127.0.0.1:1/", "attack nothing", "attack slowloris", "attack slowloris -target http://192.0.2.1/",
+		"attack slowloris -target http://127.0.0.1:1/ -conns 0", "attack slowloris -target http://127.0.0.1:1/ -conns many",
+		"siege", "siege -target http://127.0.0.1:1/", "siege -target http://127.0.0.1:1/ -attack nothing",
+		"siege -target http://127.0.0.1:1/ -attack slowloris -metrics http://192.0.2.1/", "siege -target http://127.0.0.1:1/ -attack slowloris -metrics frames://127.0.0.1:1",
+		"siege -target http://127.0.0.1:1/ -attack slowloris -pid x", "siege -target http://127.0.0.1:1/ -attack slowloris -during 0s",
+		"siege -target http://127.0.0.1:1/ -good-target http://192.0.2.1/ -attack slowloris",
+	} {
+		status, stdout, stderr := call(t, strings.Fields(line)...)
+		if status != exitUsage || stdout != "" || strings.Count(stderr, "\n") != 1 || !strings.HasPrefix(stderr, "bench: ") {
+			t.Errorf("bench %s: status %d, stdout %q, stderr %q", line, status, stdout, stderr)
+		}
+	}
+}
+
+func TestHelp(t *testing.T) {
+	for line, want := range map[string]string{
+		"help": "connection-flood", "-h": "exit status", "help load": "-rate", "help attack": "-interval",
+		"help attack slowloris": "drips", "attack slowloris -help": "(default 2000)", "attack -help": "-conns",
+		"help siege": "-metrics", "siege -h": "-pid",
+	} {
+		status, stdout, stderr := call(t, strings.Fields(line)...)
+		if status != exitOK || !strings.Contains(stdout, want) || stderr != "" {
+			t.Errorf("bench %s: status %d, stdout %q, stderr %q", line, status, stdout, stderr)
+		}
+	}
+}
+
+func TestRuns(t *testing.T) {
+	hello := victim.HTTP(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "hello") })).String()
+	echo := victim.Frames(t).String()
+	nothing := victim.HTTP(t, http.NotFoundHandler()).String()
+	for _, c := range []struct {
+		line   string
+		status int
+		want   []string // in stdout
+	}{
+		{"load -rate 100 -duration 200ms -sources 3 -source 127.0.4.1 -poisson -target " + hello, exitOK, []string{"goodput/s", "run"}},
+		{"load -rate 100 -duration 200ms -target " + nothing, exitFailed, []string{"status 20"}},
+		{"attack slowloris -conns 10 -duration 100ms -target " + echo, exitOK, []string{"slowloris on frames://", "10 open at the end"}},
+		{"siege -before 200ms -during 300ms -after 200ms -rate 100 -attack frame-flood?conns=2&rate=100,connection-flood?conns=5&total=5 -target " + hello,
+			exitOK, []string{"before", "during", "after", "frame-flood on", "connection-flood on"}},
+		{"siege -before 100ms -during 100ms -after 0s -rate 100 -attack slowloris?conns=5 -target " + echo + " -good-target " + nothing, exitFailed, []string{"slowloris on"}},
+	} {
+		file := filepath.Join(t.TempDir(), "run.json")
+		status, stdout, stderr := call(t, append(strings.Fields(c.line), "-json", file)...)
+		if status != c.status {
+			t.Errorf("bench %s: status %d, stderr %q", c.line, status, stderr)
+		}
+		for _, w := range c.want {
+			if !strings.Contains(stdout, w) {
+				t.Errorf("bench %s: no %q in\n%s", c.line, w, stdout)
+			}
+		}
+		if strings.Contains(stderr, "\r") {
+			t.Errorf("bench %s: overwrites a line where there is no terminal: %q", c.line, stderr)
+		}
+		b, err := os.ReadFile(file)
+		var record struct{ Failure string }
+		if err != nil || json.Unmarshal(b, &record) != nil || (record.Failure != "") != (c.status != exitOK) {
+			t.Errorf("bench %s: record %s, %v", c.line, b, err)
+		}
+	}
+}

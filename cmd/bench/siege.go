@@ -1,0 +1,107 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"weir/bench"
+	"weir/bench/attack"
+	"weir/bench/report"
+	"weir/bench/target"
+	"weir/bench/watch"
+)
+
+func (c *command) siege(ctx context.Context, args []string) error {
+	f := c.flags("siege")
+	var g good
+	g.flags(f)
+	to := f.String("target", "", "the server under attack, on a loopback address")
+	goodTo := f.String("good-target", "", "what the good client asks for (default: the target)")
+	var specs []string
+	f.Func("attack", "what to attack with, all at once; may be given again; options as in bench attack", func(v string) error {
+		specs = append(specs, strings.Split(v, ",")...)
+		return nil
+	})
+	before := f.Duration("before", 3*time.Second, "quiet time before the attack")
+	during := f.Duration("during", 5*time.Second, "how long the attack lasts")
+	after := f.Duration("after", 3*time.Second, "quiet time after it")
+	metrics := f.String("metrics", "", "the server's metrics page, such as http://127.0.0.1:9090/metrics")
+	name := f.String("shed-metric", "weir_shed_total", "counter on that page that counts what was shed")
+	label := f.String("shed-label", "reason", "label of that counter that tells reasons apart")
+	pids := f.String("pid", "", "process ids of the server, with commas between: its CPU and memory are read")
+	file := f.String("json", "", "write the record of the run to this file")
+	if err := c.parse(f, "siege -target URL -attack NAME[?OPTION=VALUE&...][,NAME...] [flags]", args); err != nil {
+		return err
+	}
+
+	s := bench.Siege{Before: *before, During: *during, After: *after}
+	t, err := target.Resolve(ctx, *to, nil)
+	if err != nil {
+		return usage(err)
+	}
+	goodTarget := t
+	if *goodTo != "" {
+		if goodTarget, err = target.Resolve(ctx, *goodTo, nil); err != nil {
+			return usage(err)
+		}
+	}
+	if s.Good, err = g.config(goodTarget); err != nil {
+		return usage(err)
+	}
+	if len(specs) == 0 {
+		return usage(errors.New("siege: name an attack; bench help lists them"))
+	}
+	loops := 0
+	for _, spec := range specs {
+		kind, options, err := attack.ParseSpec(spec)
+		if err != nil {
+			return usage(err)
+		}
+		loops += options.Loops
+		s.Strikes = append(s.Strikes, bench.Strike{Kind: kind, Options: options, Target: t})
+	}
+	if *metrics != "" {
+		page, err := target.Resolve(ctx, *metrics, nil)
+		if err == nil && page.Scheme != target.HTTP {
+			err = fmt.Errorf("metrics %q: must be http", *metrics)
+		}
+		if err != nil {
+			return usage(err)
+		}
+		s.Sheds = watch.NewCounter(page, *name, *label)
+	}
+	if s.PIDs, err = parsePIDs(*pids); err != nil {
+		return usage(err)
+	}
+	if err := s.Check(); err != nil {
+		return usage(err)
+	}
+	threads(1 + loops)
+	show := c.progress()
+	s.Watch = func(p bench.Progress) { show.line(p.Phase, p.Elapsed, p.Left, p.Good, p.Attacks) }
+	outcome, err := s.Run(ctx)
+	show.end()
+	if len(outcome.Good.Phases) > 0 {
+		report.Siege(c.stdout, outcome)
+	}
+	return c.record(*file, s.Good.Seed, outcome, err)
+}
+
+func parsePIDs(list string) ([]int, error) {
+	if list == "" {
+		return nil, nil
+	}
+	var out []int
+	for _, word := range strings.Split(list, ",") {
+		pid, err := strconv.Atoi(strings.TrimSpace(word))
+		if err != nil || pid < 1 {
+			return nil, fmt.Errorf("pid %q: want process ids with commas between", list)
+		}
+		out = append(out, pid)
+	}
+	return out, nil
+}
