@@ -24,9 +24,20 @@ build: ## build bin/server and bin/bench
 run: build ## start the server with its defaults
 	exec bin/server
 
+DEMO_HTTP   ?= 127.0.0.1:18080
+DEMO_ADMIN  ?= 127.0.0.1:19090
+
 .PHONY: demo
-demo: build ## start a server, attack it, print before, during and after
-	bin/bench demo -server bin/server
+demo: build ## start a server, attack it three ways, print before, during and after
+	@bin/server -listen http://$(DEMO_HTTP) -admin $(DEMO_ADMIN) -log-level error >/dev/null & server=$$!; \
+	trap "kill $$server 2>/dev/null" EXIT; \
+	for i in $$(seq 100); do (exec 3<>/dev/tcp/$(subst :,/,$(DEMO_ADMIN))) 2>/dev/null && break; sleep 0.05; done; \
+	for attack in connection-flood frame-flood 'slowloris?conns=5000&per-net=1&interval=500ms'; do \
+	  echo "== $$attack"; \
+	  bin/bench siege -target http://$(DEMO_HTTP)/ -attack "$$attack" -before 3s -during 7s -after 2s \
+	    -metrics http://$(DEMO_ADMIN)/metrics -pid $$server; \
+	  echo; \
+	done
 
 .PHONY: check
 check: ## what every commit passes: format, vet, staticcheck, build, short tests

@@ -106,7 +106,6 @@ func (l *loop) admit(ln *listener, fd int) {
 	ln.accepted++
 	ln.conns++
 	l.conns++
-	l.tickIfNeeded()
 	l.enter(c)
 	defer l.leave(c, gen)
 	c.sess = ln.open.Open(c)
@@ -167,7 +166,6 @@ func (l *loop) rest(ln *listener) {
 	ln.backoff = min(max(2*ln.backoff, backoffMin), backoffMax)
 	_ = l.p.Delete(ln.fd)
 	l.timers.push(timer{at: l.g.Now().Add(ln.backoff), ln: ln})
-	l.tickIfNeeded()
 }
 
 func (l *loop) resting(ln *listener) bool {

@@ -129,7 +129,6 @@ func (l *loop) end(c *conn, withReset bool) {
 	gen := c.gen + 1
 	*c = conn{loop: l, gen: gen, state: gone}
 	l.spareConn = append(l.spareConn, c)
-	l.tickIfNeeded()
 	if l.draining && l.conns == 0 {
 		l.stopWhenEmpty()
 	}
@@ -205,7 +204,6 @@ func (l *loop) throttle(c *conn, v guard.Verdict) {
 	if c.state&throttled == 0 {
 		c.state |= throttled
 		l.timers.push(timer{at: l.g.Now().Add(v.Wait), c: c, gen: c.gen})
-		l.tickIfNeeded()
 	}
 }
 

@@ -502,8 +502,8 @@ func TestMemorySaysTheWorst(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(7, 7))
 	var ids []ID
 	steps := 20_000
-	if testing.Short() {
-		steps = 3_000
+	if testing.Short() || raceEnabled {
+		steps = 2_000
 	}
 	for range steps {
 		r.l.Turn(r.l.Now() + mono.Time(17*time.Millisecond))

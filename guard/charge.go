@@ -87,10 +87,8 @@ func (l *Loop) Frame(id ID) Reason {
 // Time stands still meanwhile, so the decisions are those of taking them one by one. Another loop
 // may find up to a batch less in the bucket for that long, never more.
 type prepaid struct {
-	id     ID // whose frame was the last this turn; none at a turn's start
-	left   uint32
-	handle bucket.Handle
-	table  *bucket.Table
+	id   ID // whose frame was the last this turn; none at a turn's start
+	left uint32
 }
 
 const prepaidBatch = 16
@@ -98,27 +96,24 @@ const prepaidBatch = 16
 // pay takes a token for a frame of id, or a batch of them.
 func (l *Loop) pay(id ID, c *record, t *bucket.Table) bool {
 	if l.prepaid.id == id {
-		got := t.AllowSome(&c.handle, prepaidBatch, l.now)
-		if got == 0 {
-			return false
-		}
-		l.prepaid.left = uint32(got) - 1
-		return true
+		got := uint32(t.AllowSome(&c.handle, prepaidBatch, l.now))
+		l.prepaid.left = got - min(got, 1)
+		return got > 0
 	}
 	if l.prepaid.left > 0 {
 		l.settlePrepaid()
 	}
-	if !t.Allow(&c.handle, 1, l.now) {
-		return false
-	}
-	l.prepaid = prepaid{id: id, handle: c.handle, table: t}
-	return true
+	l.prepaid.id = id
+	return t.Allow(&c.handle, 1, l.now)
 }
 
-// settlePrepaid gives back what is left. It must come before the loop's time moves on.
+// settlePrepaid gives back what is left. It must come before the loop's time moves on and before
+// the connection is gone.
 func (l *Loop) settlePrepaid() {
 	if l.prepaid.left > 0 {
-		l.prepaid.table.Refund(&l.prepaid.handle, uint64(l.prepaid.left), l.now)
+		c := &l.conns[l.prepaid.id]
+		t := l.policies[c.policy].frames[c.flags>>kindShift]
+		t.Refund(&c.handle, uint64(l.prepaid.left), l.now)
 		l.prepaid.left = 0
 	}
 	l.prepaid.id = none

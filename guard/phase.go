@@ -21,15 +21,9 @@ func (l *Loop) Phase(id ID, ph Phase) {
 	if c.flags&paused != 0 {
 		l.addPause(id, c)
 	}
-	if c.phase == First && (ph == Head || ph == Frame) && p.first != 0 {
-		l.beginInFirst(id, c, p, ph)
-		return
-	}
-	c.phase = ph
-	c.flags &^= told | inHead | inFrame
-	switch ph {
-	case Idle:
-		c.in = 0
+	if ph == Idle { // after each frame: first, and on its own
+		c.phase, c.in = Idle, 0
+		c.flags &^= told | inHead | inFrame
 		if p.idle == 0 {
 			c.read = 0
 			return
@@ -38,6 +32,15 @@ func (l *Loop) Phase(id ID, ph Phase) {
 		fine := fineUp(l.now+mono.Time(p.idle)) + int64(spread)
 		c.read = fineWord(fine)
 		l.arm(uint32(id), c, p, fineTick(fine))
+		return
+	}
+	if c.phase == First && (ph == Head || ph == Frame) && p.first != 0 {
+		l.beginInFirst(id, c, p, ph)
+		return
+	}
+	c.phase = ph
+	c.flags &^= told | inHead | inFrame
+	switch ph {
 	case First:
 		c.in = 0
 		l.begin(id, c, p.first)

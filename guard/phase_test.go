@@ -246,7 +246,7 @@ func TestDeadlinesAgainstModel(t *testing.T) {
 					if !m.head && !m.frame {
 						ask(m)
 					}
-					if m.frame && ph == Head && !m.paused { // it may have been put off by all it had
+					if m.frame && ph == Head { // it may have been put off by all it had
 						m.read = max(m.read, m.since+mono.Time(m.sum)*byteTime)
 					}
 					m.head, m.frame = ph == Head, ph == Frame

@@ -121,7 +121,7 @@ func New(places int, l Limit, lane Lane) *Table {
 func (t *Table) residual(w uint64, now uint32) uint32 {
 	r := uint32(w) - now
 	if r > t.live || w == 0 {
-		return 0
+		r = 0
 	}
 	return r
 }
@@ -178,6 +178,20 @@ func (t *Table) Allow(h *Handle, n uint64, now mono.Time) bool {
 	}
 	cost, at := uint32(t.cost(n)), uint32(t.at(now)) // cost ≤ tau
 	s := &t.sets[h.set&t.mask]
+	word := &s[h.set>>(t.hint&31)%Ways]
+	w := word.Load()
+	if uint32(w>>32) != h.tag {
+		return t.allow(s, h, cost, at)
+	}
+	r := t.residual(w, at) + cost // < 2^32: both are below 2^31
+	if r > t.tau {
+		return false
+	}
+	return word.CompareAndSwap(w, uint64(h.tag)<<32|uint64(at+r)) || t.allow(s, h, cost, at)
+}
+
+// allow is Allow where the hint was wrong, the source is new, or another loop was faster.
+func (t *Table) allow(s *set, h *Handle, cost, at uint32) bool {
 	for {
 		i, w := t.find(s, h)
 		if i == Ways {
@@ -186,11 +200,11 @@ func (t *Table) Allow(h *Handle, n uint64, now mono.Time) bool {
 			}
 			continue
 		}
-		r := t.residual(w, at) + cost // < 2^32: both are below 2^31
+		r := t.residual(w, at) + cost
 		if r > t.tau {
 			return false
 		}
-		if s[i%Ways].CompareAndSwap(w, uint64(h.tag)<<32|uint64(at+r)) {
+		if s[i].CompareAndSwap(w, uint64(h.tag)<<32|uint64(at+r)) {
 			return true
 		}
 	}

@@ -1,0 +1,227 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"strconv"
+	"time"
+
+	"weir/guard/bucket"
+	"weir/guard/budget"
+)
+
+// The greatest values that more than one flag shares. Those of the guard are its own; a test holds
+// the others against what the guard and the engine refuse.
+const (
+	maxConns    = 1 << 24 // the guard's table of exact counts ends here
+	maxHeld     = 1 << 30 // bytes of one frame or of one connection's output
+	maxHeadSize = 1 << 20 // bytes of one request head
+	maxTimeout  = 24 * time.Hour
+	maxLifetime = 365 * 24 * time.Hour
+)
+
+// Under -profile bench rates are as high as the guard counts: each check still runs, and no machine
+// makes one of them bite.
+const (
+	benchRate     = "1000000000"
+	benchByteRate = "10GiB"
+	benchConns    = "max-conns" // as many as the process takes
+)
+
+// group is a heading of -help and of docs/operations.md with its flags.
+type group struct {
+	title string
+	rows  []row
+}
+
+// flags is the table, in the order of -help. Rows with a limit are query parameters of -listen too.
+// Every row is also an environment variable, WEIR_ and the name in upper case with underscores,
+// and a line "name value" of the -config file.
+var flags = []group{
+	{"Listening", []row{
+		{name: "listen", kind: listURLs, value: "http://127.0.0.1:8080 frames://127.0.0.1:7000",
+			setting: func(s *settings) any { return &s.listen },
+			help:    "An address to serve: http://HOST:PORT, frames://HOST:PORT, line://HOST:PORT, or SCHEME://unix:/PATH. HOST is an IPv4 address, an [IPv6] address, localhost, or empty for all addresses. Parameters override limits for this listener: http://:80?source-conns=10&idle-timeout=5s; name=WORD names it in logs and metrics. May be given several times"},
+		{name: "admin", kind: text, unit: "ADDRESS", value: "127.0.0.1:9090", check: checkAdmin,
+			setting: func(s *settings) any { return &s.admin },
+			help:    "HOST:PORT of metrics, health and profiles, or off. Whoever reaches it can profile the process: keep it private"},
+		{name: "defer-accept", kind: duration, value: "0", min: int64(time.Second), max: int64(time.Minute), zero: "off",
+			limit: func(l *limits) any { return &l.deferAccept },
+			help:  "Keep connections that send nothing in the kernel for about this long, whole seconds. Silent connections then cost nothing, and do not count against their source"},
+	}},
+	{"Connections", []row{
+		{name: "max-conns", kind: count, value: "0", auto: "the descriptor limit less fd-reserve, at most 1048576", min: 1, max: maxConns, zero: "as many as there are descriptors",
+			setting: func(s *settings) any { return &s.engine.Guard.MaxConns },
+			limit:   func(l *limits) any { return &l.MaxConns },
+			help:    "Open connections in all; as a parameter, of one listener, where 0 is no limit"},
+		{name: "fd-reserve", kind: count, value: "0", auto: "64 and what loops and listeners need", min: 1, max: 1 << 20, zero: "automatic",
+			setting: func(s *settings) any { return &s.engine.FDReserve },
+			help:    "File descriptors kept for everything but clients"},
+		{name: "conn-rate", kind: rate, value: "0", max: bucket.MaxRate / 2, zero: "no limit",
+			setting: func(s *settings) any { return &s.engine.Guard.ConnRate },
+			help:    "New connections of all sources together, with a burst of two seconds' worth"},
+		{name: "source-conns", kind: count, value: "256", bench: benchConns, max: maxConns, zero: "no limit",
+			limit: func(l *limits) any { return &l.SourceConns },
+			help:  "Open connections of one source; wider networks have larger shares"},
+		{name: "source-conn-rate", kind: rate, value: "50", bench: benchRate, max: bucket.MaxRate, zero: "no limit",
+			limit: func(l *limits) any { return &l.SourceConnRate },
+			help:  "New connections of one source"},
+		{name: "source-conn-burst", kind: count, value: "100", bench: benchRate, max: bucket.MaxBurst, zero: "one second's worth",
+			limit: func(l *limits) any { return &l.SourceConnBurst },
+			help:  "New connections that one source may make at once"},
+	}},
+	{"Frames and bytes", []row{
+		{name: "source-frame-rate", kind: rate, value: "2000", bench: benchRate, max: bucket.MaxRate, zero: "no limit",
+			limit: func(l *limits) any { return &l.SourceFrameRate },
+			help:  "Frames, requests or lines of one source over all its connections"},
+		{name: "source-frame-burst", kind: count, value: "4000", bench: benchRate, max: bucket.MaxBurst, zero: "one second's worth",
+			limit: func(l *limits) any { return &l.SourceFrameBurst },
+			help:  "Frames that one source may send at once"},
+		{name: "source-byte-rate", kind: byteRate, value: "32MiB", bench: benchByteRate, max: bucket.MaxByteRate, zero: "no limit",
+			limit: func(l *limits) any { return &l.SourceByteRate },
+			help:  "Bytes of one source over all its connections; above it reading pauses"},
+		{name: "source-byte-burst", kind: size, value: "64MiB", bench: benchByteRate, max: bucket.MaxByteBurst, zero: "one second's worth",
+			limit: func(l *limits) any { return &l.SourceByteBurst },
+			help:  "Bytes that one source may send at once"},
+		{name: "conn-frame-rate", kind: rate, value: "0", max: bucket.MaxRate, zero: "no limit",
+			limit: func(l *limits) any { return &l.ConnFrameRate },
+			help:  "Frames, requests or lines of one connection"},
+		{name: "conn-frame-burst", kind: count, value: "0", max: bucket.MaxBurst, zero: "one second's worth",
+			limit: func(l *limits) any { return &l.ConnFrameBurst },
+			help:  "Frames that one connection may send at once"},
+		{name: "conn-byte-rate", kind: byteRate, value: "16MiB", bench: benchByteRate, max: bucket.MaxByteRate, zero: "no limit",
+			limit: func(l *limits) any { return &l.ConnByteRate },
+			help:  "Bytes of one connection; above it reading pauses"},
+		{name: "conn-byte-burst", kind: size, value: "16MiB", bench: benchByteRate, max: bucket.MaxByteBurst, zero: "one second's worth",
+			limit: func(l *limits) any { return &l.ConnByteBurst },
+			help:  "Bytes that one connection may send at once"},
+	}},
+	{"Sources", []row{
+		{name: "source-table", kind: count, value: "131072", min: 8, max: 1 << 26,
+			setting: func(s *settings) any { return &s.engine.Guard.SourceTable },
+			help:    "Places in each table of sources, a power of two"},
+		{name: "v4-prefix", kind: count, value: "32", min: 8, max: 32,
+			setting: func(s *settings) any { return &s.engine.Guard.V4Prefix },
+			help:    "Length of the prefix that counts as one IPv4 source"},
+		{name: "v6-prefix", kind: count, value: "64", min: 16, max: 64,
+			setting: func(s *settings) any { return &s.engine.Guard.V6Prefix },
+			help:    "Length of the prefix that counts as one IPv6 source"},
+		{name: "exempt", kind: prefixes,
+			setting: func(s *settings) any { return &s.engine.Guard.Exempt },
+			help:    "A network without per-source limits. May be given several times"},
+	}},
+	{"Deadlines", []row{
+		{name: "first-frame-timeout", kind: duration, value: "5s", max: int64(maxTimeout), zero: "no limit",
+			limit: func(l *limits) any { return &l.FirstFrameTimeout },
+			help:  "From accept to the first complete frame or head"},
+		{name: "frame-timeout", kind: duration, value: "10s", max: int64(maxTimeout), zero: "no limit",
+			limit: func(l *limits) any { return &l.FrameTimeout },
+			help:  "From a frame's or head's first byte to its last; a frame may take longer while it arrives at min-rate"},
+		{name: "idle-timeout", kind: duration, value: "75s", max: int64(maxTimeout), zero: "no limit",
+			limit: func(l *limits) any { return &l.IdleTimeout },
+			help:  "Between two frames"},
+		{name: "write-timeout", kind: duration, value: "30s", max: int64(maxTimeout), zero: "no limit",
+			limit: func(l *limits) any { return &l.WriteTimeout },
+			help:  "How long a peer that is owed bytes may take none of them"},
+		{name: "lifetime", kind: duration, value: "0", max: int64(maxLifetime), zero: "no limit",
+			limit: func(l *limits) any { return &l.Lifetime },
+			help:  "Greatest age of a connection"},
+		{name: "min-rate", kind: byteRate, value: "240", max: budget.MaxRate, zero: "no limit",
+			limit: func(l *limits) any { return &l.MinRate },
+			help:  "Slowest that a frame or body may arrive, and that a peer may take what it is owed"},
+		{name: "min-rate-grace", kind: duration, value: "5s", max: int64(time.Hour), zero: "only with min-rate 0",
+			limit: func(l *limits) any { return &l.MinRateGrace },
+			help:  "Time before min-rate is asked for, and the longest stall that earlier speed buys"},
+		{name: "drain-timeout", kind: duration, value: "10s", max: int64(maxTimeout), zero: "do not wait",
+			setting: func(s *settings) any { return &s.engine.DrainTimeout },
+			help:    "How long a graceful stop waits for frames in flight"},
+	}},
+	{"Sizes", []row{
+		{name: "max-frame", kind: size, value: "1MiB", min: 1, max: maxHeld, zero: "the most there can be", zeroIs: maxHeld, schemes: "frames",
+			limit: func(l *limits) any { return &l.maxFrame },
+			help:  "Largest frame of frames:// listeners, without its length"},
+		{name: "max-line", kind: size, value: "8KiB", min: 1, max: maxHeld, zero: "the most there can be", zeroIs: maxHeld, schemes: "line",
+			limit: func(l *limits) any { return &l.maxLine },
+			help:  "Longest line of line:// listeners, without its end"},
+		{name: "max-header", kind: size, value: "16KiB", min: 256, max: maxHeadSize, zero: "the most there can be", zeroIs: maxHeadSize, schemes: "http",
+			limit: func(l *limits) any { return &l.maxHeader },
+			help:  "Largest request head, request line and fields together"},
+		{name: "max-body", kind: size, value: "1MiB", max: 1 << 50, zero: "no limit", schemes: "http",
+			limit: func(l *limits) any { return &l.maxBody },
+			help:  "Largest request body. Bodies are streamed, so this is no matter of memory"},
+		{name: "max-out", kind: size, value: "256KiB", min: 4 << 10, max: maxHeld, zero: "the most there can be", zeroIs: maxHeld,
+			limit: func(l *limits) any { return &l.MaxOut },
+			help:  "Outbound bytes held for one connection, beside what the kernel took"},
+		{name: "max-buffered", kind: size, auto: "a quarter of the memory that the process may use", min: 1 << 20, max: 1 << 50, zero: "no limit but each connection's",
+			setting: func(s *settings) any { return &s.engine.MaxBuffered },
+			help:    "Bytes held for all connections together: partial frames and queued output"},
+	}},
+	{"Process", []row{
+		{name: "loops", kind: count, value: "0", auto: "one per CPU that the process may use", min: 1, max: 256, zero: "automatic",
+			setting: func(s *settings) any { return &s.engine.Loops },
+			help:    "Event loops"},
+		{name: "workers", kind: count, value: "0", auto: "two per CPU", min: 1, max: 4096, zero: "automatic",
+			setting: func(s *settings) any { return &s.engine.Workers },
+			help:    "Goroutines for work that may block"},
+		{name: "profile", kind: word, value: "default", words: []string{"default", "bench"},
+			setting: func(s *settings) any { return &s.profile },
+			help:    "bench lifts the per-source limits and those on a connection's bytes so far that one address can load-test the server, with every check still running. Flags that are given win over it"},
+		{name: "log-level", kind: word, value: "info", words: []string{"debug", "info", "warn", "error"},
+			setting: func(s *settings) any { return &s.logLevel },
+			help:    "Least level that is logged"},
+		{name: "log-format", kind: word, value: "console", words: []string{"console", "json"},
+			setting: func(s *settings) any { return &s.logFormat },
+			help:    "How log lines look, on standard error"},
+		{name: "config", kind: text, unit: "FILE",
+			setting: func(s *settings) any { return &s.config }, action: true,
+			help: "A file with one flag a line: its name without the dash, a space, its value. Lines that begin with # are comments. The command line wins over the environment, the environment over the file"},
+		{name: "check", kind: toggle, value: "false", setting: func(s *settings) any { return &s.check }, action: true,
+			help: "Check the configuration, say in one line what came of it, and exit"},
+		{name: "print-config", kind: toggle, value: "false", setting: func(s *settings) any { return &s.printConfig }, action: true,
+			help: "Print every value in force, in the form that -config reads, and exit"},
+		{name: "version", kind: toggle, value: "false", setting: func(s *settings) any { return &s.version }, action: true,
+			help: "Print the version and exit"},
+	}},
+}
+
+// rowNamed finds a flag, or nil.
+func rowNamed(name string) *row {
+	for g := range flags {
+		for i := range flags[g].rows {
+			if r := &flags[g].rows[i]; r.name == name {
+				return r
+			}
+		}
+	}
+	return nil
+}
+
+// eachRow walks the table in order.
+func eachRow(visit func(*row)) {
+	for g := range flags {
+		for i := range flags[g].rows {
+			visit(&flags[g].rows[i])
+		}
+	}
+}
+
+// checkAdmin takes "off" and HOST:PORT with a literal address, localhost, or no host.
+func checkAdmin(value string) error {
+	wrong := errors.New("must be off or HOST:PORT such as 127.0.0.1:9090 or [::1]:9090")
+	if value == "off" {
+		return nil
+	}
+	host, port, err := net.SplitHostPort(value)
+	if err != nil {
+		return wrong
+	}
+	if n, err := strconv.ParseUint(port, 10, 16); err != nil || fmt.Sprint(n) != port {
+		return wrong
+	}
+	if _, err := netip.ParseAddr(host); err != nil && host != "localhost" && host != "" {
+		return wrong
+	}
+	return nil
+}

@@ -1,0 +1,388 @@
+package main
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"weir/engine"
+	"weir/guard"
+	"weir/guard/bucket"
+)
+
+// testMachine stands for the machine in tests, so that nothing depends on the real one.
+var testMachine = machine{descriptors: 20000, memory: 8 << 30, cpus: 4}
+
+// clean empties the environment of everything that begins with WEIR_.
+func clean(t *testing.T) {
+	t.Helper()
+	for _, pair := range os.Environ() {
+		if name, value, _ := strings.Cut(pair, "="); strings.HasPrefix(name, "WEIR_") {
+			t.Setenv(name, value) // brings it back afterwards
+			os.Unsetenv(name)
+		}
+	}
+}
+
+func mustResolve(t *testing.T, args ...string) *settings {
+	t.Helper()
+	g, err := parse(args)
+	if err != nil {
+		t.Fatalf("parse %v: %v", args, err)
+	}
+	s, err := resolve(g, testMachine)
+	if err != nil {
+		t.Fatalf("resolve %v: %v", args, err)
+	}
+	return s
+}
+
+func inFile(t *testing.T, text string) string {
+	t.Helper()
+	name := filepath.Join(t.TempDir(), "weir.conf")
+	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return name
+}
+
+// three are three different good values for a flag, none of them its default.
+func three(r *row) [3]string {
+	switch {
+	case r.kind == toggle:
+		return [3]string{"true", "true", "true"}
+	case r.name == "profile":
+		return [3]string{"bench", "bench", "bench"}
+	case r.name == "log-level":
+		return [3]string{"debug", "warn", "error"}
+	case r.kind == word:
+		return [3]string{r.words[1], r.words[1], r.words[1]}
+	case r.name == "admin":
+		return [3]string{"off", "[::1]:1", "127.0.0.1:2"}
+	case r.kind == listURLs:
+		return [3]string{"http://:1", "http://:2", "http://:3"}
+	case r.kind == prefixes:
+		return [3]string{"10.0.0.0/8", "192.0.2.1/32", "2001:db8::/32"}
+	case r.name == "source-table":
+		return [3]string{"8", "16", "32"}
+	case r.name == "max-conns":
+		return [3]string{"5", "6", "7"}
+	case r.kind == duration && r.min == 0:
+		return [3]string{"1s", "2s", "3s"}
+	case r.name == "v4-prefix", r.name == "v6-prefix":
+		return [3]string{r.numeral(r.min), r.numeral(r.min + 1), r.numeral(r.min + 2)}
+	}
+	return [3]string{r.numeral(max(r.min, 1)), r.numeral(max(r.min, 1) * 2), r.numeral(max(r.min, 1) * 4)}
+}
+
+func TestEveryFlagInEveryPlace(t *testing.T) {
+	clean(t)
+	base := mustResolve(t)
+	eachRow(func(r *row) {
+		if r.name == "config" {
+			return
+		}
+		t.Run(r.name, func(t *testing.T) {
+			v := three(r)
+			force := func(s *settings) []string { return r.written(r.field(s)) }
+			if slices.Equal(force(base), v[:1]) {
+				t.Fatalf("%s is the default already", v[0])
+			}
+			line := []string{"-" + r.name + "=" + v[0]}
+			file := "-config=" + inFile(t, "# a comment\n\n"+r.name+"\t "+v[2]+" # another\n")
+
+			if got := force(mustResolve(t, line...)); !slices.Equal(got, v[:1]) {
+				t.Errorf("command line: got %v, want %s", got, v[0])
+			}
+			if got := force(mustResolve(t, file)); !slices.Equal(got, v[2:]) {
+				t.Errorf("file: got %v, want %s", got, v[2])
+			}
+			t.Setenv(envName(r.name), v[1])
+			if got := force(mustResolve(t)); !slices.Equal(got, v[1:2]) {
+				t.Errorf("environment: got %v, want %s", got, v[1])
+			}
+			if got := force(mustResolve(t, file)); !slices.Equal(got, v[1:2]) {
+				t.Errorf("environment over file: got %v, want %s", got, v[1])
+			}
+			if got := force(mustResolve(t, append(line, file)...)); !slices.Equal(got, v[:1]) {
+				t.Errorf("command line over both: got %v, want %s", got, v[0])
+			}
+			t.Setenv(envName(r.name), "")
+			if got := force(mustResolve(t)); !slices.Equal(got, force(base)) {
+				t.Errorf("an empty variable: got %v, want the default %v", got, force(base))
+			}
+		})
+	})
+}
+
+func TestListsReplaceAndRepeat(t *testing.T) {
+	clean(t)
+	t.Setenv("WEIR_LISTEN", "http://:1, frames://:2 line://:3")
+	if got := mustResolve(t).listen; !slices.Equal(got, []string{"http://:1", "frames://:2", "line://:3"}) {
+		t.Errorf("environment: %v", got)
+	}
+	if got := mustResolve(t, "-listen", "http://:4", "-listen", "http://:5").listen; !slices.Equal(got, []string{"http://:4", "http://:5"}) {
+		t.Errorf("the command line replaces: %v", got)
+	}
+	os.Unsetenv("WEIR_LISTEN")
+	file := inFile(t, "listen http://:6\nlisten http://:7\nexempt 10.1.2.3/8,::ffff:192.0.2.1\ncheck\n")
+	s := mustResolve(t, "-config", file)
+	if !slices.Equal(s.listen, []string{"http://:6", "http://:7"}) || !s.check {
+		t.Errorf("file: %v %v", s.listen, s.check)
+	}
+	if got := s.engine.Guard.Exempt; len(got) != 2 || got[0].String() != "10.0.0.0/8" || got[1].String() != "192.0.2.1/32" {
+		t.Errorf("prefixes are masked, and mapped ones IPv4: %v", got)
+	}
+}
+
+func TestWrongInputIsOnePlainLine(t *testing.T) {
+	clean(t)
+	conf := func(text string) []string { return []string{"-config", inFile(t, text)} }
+	for _, c := range []struct {
+		args []string
+		env  string
+		want string
+		code int
+		why  string
+	}{
+		{[]string{"-idle-timeout", "banana"}, "", "-idle-timeout banana: must be a duration such as 75s, 0 (no limit) to 24h", 2, "no duration"},
+		{[]string{"-idle-timeout", "-1s"}, "", "-idle-timeout -1s: must be a duration", 2, "negative"},
+		{[]string{"-idle-timeout", "25h"}, "", "-idle-timeout 25h: must be a duration", 2, "above the range"},
+		{[]string{"-idle-timeout", "5"}, "", "-idle-timeout 5: must be a duration such as 75s", 2, "no unit"},
+		{[]string{"-idle-timeout"}, "", "-idle-timeout: needs a value: a duration such as 75s", 2, "nothing"},
+		{[]string{"-idle-timeout", ""}, "", `-idle-timeout "": must be a duration`, 2, "empty"},
+		{[]string{"-loops", "1.5"}, "", "-loops 1.5: must be a whole number, 0 (automatic) to 256", 2, "a fraction"},
+		{[]string{"-loops", "99999999999999999999"}, "", "-loops 99999999999999999999: must be a whole number", 2, "overflow"},
+		{[]string{"-max-frame", "1KB"}, "", "-max-frame 1KB: must be a size such as 64KiB, 0 (the most there can be) to 1GiB", 2, "a decimal unit"},
+		{[]string{"-max-out", "1"}, "", "-max-out 1: must be a size such as 64KiB, 0 (the most there can be) or 4KiB to 1GiB", 2, "below the range"},
+		{[]string{"-source-byte-rate", "fast"}, "", "-source-byte-rate fast: must be bytes per second such as 10MiB", 2, "no rate"},
+		{[]string{"-v4-prefix", "33"}, "", "-v4-prefix 33: must be a whole number, 8 to 32", 2, "no such prefix"},
+		{[]string{"-source-table", "100"}, "", "-source-table 100: must be a power of two, 8 to 67108864", 2, "no power of two"},
+		{[]string{"-exempt", "10.0.0.0/33"}, "", "-exempt 10.0.0.0/33: must be a network such as", 2, "no network"},
+		{[]string{"-exempt", "::ffff:0:0/90"}, "", "-exempt ::ffff:0:0/90: must be a network such as", 2, "half IPv4, half not"},
+		{[]string{"-exempt", ","}, "", "-exempt ,: must not be empty", 2, "nothing between commas"},
+		{[]string{"-log-level", "loud"}, "", "-log-level loud: must be debug, info, warn or error", 2, "no such word"},
+		{[]string{"-check=maybe"}, "", "-check maybe: must be true or false", 2, "no toggle"},
+		{[]string{"-admin", "example.com:90"}, "", "-admin example.com:90: must be off or HOST:PORT", 2, "a name"},
+		{[]string{"-max-conns", "20000"}, "", "-max-conns 20000: must be 0 (as many as there are descriptors) to 19912: the limit on open files is 20000, and 88 are reserved (-fd-reserve)", 2, "above the descriptor limit"},
+		{[]string{"-min-rate-grace", "0"}, "", "-min-rate-grace 0: must not be 0 while min-rate is 240", 2, "two that depend on each other"},
+		{[]string{"-listen", "http://:1?min-rate-grace=0"}, "", "-listen http://:1?min-rate-grace=0: min-rate-grace 0: must not be 0", 2, "the same at one listener"},
+		{[]string{"-listen", "http://:1", "-listen", "http://:1"}, "", "-listen http://:1: another listener has the same name", 2, "twice"},
+		{[]string{"-listen", "http://:1", "-listen", "line://:1"}, "", "-listen line://:1: another listener has the same address", 2, "one port for two"},
+		{[]string{"-listen", "http://:0?name=a", "-listen", "http://:0?name=a"}, "", "another listener has the same name; give one of them name=WORD", 2, "one name for two"},
+		{[]string{"-fd-reserve", "30000"}, "", "the limit on open files is 20000, and 30000 are reserved", 1, "nothing is left"},
+		{[]string{"-nosuch", "1"}, "", "-nosuch: no such flag; -help lists them", 2, "unknown"},
+		{[]string{"-\x1b[31m"}, "", `-\x1b[31m: no such flag`, 2, "escapes are shown, not obeyed"},
+		{[]string{"---x"}, "", "bad flag syntax: ---x; -help lists the flags", 2, "too many dashes"},
+		{[]string{"start"}, "", "start: flags begin with a dash; -help lists them", 2, "not a flag"},
+		{[]string{"-loops", strings.Repeat("9", 1000)}, "", "(and 920 bytes)\": must be a whole number", 2, "long values are cut"},
+		{nil, "WEIR_LOOPS=many", "WEIR_LOOPS many: must be a whole number", 2, "the variable is named"},
+		{nil, "WEIR_MAX_CONNS=20000", "WEIR_MAX_CONNS 20000: must be 0", 2, "also when it is found late"},
+		{nil, "WEIR_LISTEN=http://:1 http://:2?x=1", "WEIR_LISTEN http://:2: x 1: no such parameter", 2, "inside of lists"},
+		{conf("loops 1\nloops many\n"), "", "weir.conf:2: loops many: must be a whole number", 2, "the file and line are named"},
+		{conf("nosuch 1\n"), "", "weir.conf:1: nosuch: no such flag; -help lists them", 2, "unknown in a file"},
+		{conf("loops\n"), "", "weir.conf:1: loops: needs a value", 2, "nothing in a file"},
+		{conf("config /x\n"), "", "weir.conf:1: config: a file cannot name another one", 2, "files do not nest"},
+		{conf("\n" + strings.Repeat("x", 70000)), "", "line 2: ", 1, "no endless lines"},
+		{[]string{"-config", "/nosuch/weir.conf"}, "", "-config /nosuch/weir.conf: there is no such file; name another one or leave -config out", 1, "missing"},
+		{[]string{"-config", "/"}, "", "-config /: ", 1, "a directory"},
+	} {
+		t.Run(c.why, func(t *testing.T) {
+			if name, value, ok := strings.Cut(c.env, "="); ok {
+				t.Setenv(name, value)
+			}
+			g, err := parse(c.args)
+			if err == nil {
+				_, err = resolve(g, testMachine)
+			}
+			if err == nil {
+				t.Fatalf("%q %s is taken", c.args, c.env)
+			}
+			var out strings.Builder
+			if code := complain(&out, err); code != c.code {
+				t.Errorf("exit code %d, want %d: %v", code, c.code, err)
+			}
+			if line := out.String(); !strings.HasPrefix(line, "weir: ") || !strings.Contains(line, c.want) ||
+				strings.Count(line, "\n") != 1 || strings.ContainsAny(line, "\x1b\r") || len(line) > 400 {
+				t.Errorf("got  %q\nwant %q", line, c.want)
+			}
+		})
+	}
+}
+
+func TestWrongValueNamesItsFlagAndRange(t *testing.T) {
+	clean(t)
+	eachRow(func(r *row) {
+		if r.kind == text && r.check == nil || r.kind == listURLs {
+			return
+		}
+		_, err := parse([]string{"-" + r.name + "=banana"})
+		var wrong *wrongValue
+		if !errors.As(err, &wrong) || !strings.HasPrefix(err.Error(), "-"+r.name+" banana: must be ") || !strings.Contains(err.Error(), r.span()) {
+			t.Errorf("%s: %v", r.name, err)
+		}
+	})
+}
+
+func TestDefaultsAreTheLibraries(t *testing.T) {
+	clean(t)
+	s := mustResolve(t)
+	if got, want := s.limits.Limits, engine.DefaultLimits(); got != want {
+		t.Errorf("limits differ from the engine's:\n got %+v\nwant %+v", got, want)
+	}
+	want := guard.DefaultConfig()
+	want.MaxConns = 19912
+	if !reflect.DeepEqual(s.engine.Guard, want) {
+		t.Errorf("guard: got %+v, want %+v", s.engine.Guard, want)
+	}
+	if s.engine.MaxBuffered != 2<<30 || s.engine.Loops != 4 || s.engine.Workers != 8 || s.engine.FDReserve != engine.DefaultFDReserve(4, 2) {
+		t.Errorf("from the machine: %+v", s.engine)
+	}
+}
+
+func TestRangesAreTheGuards(t *testing.T) {
+	eachRow(func(r *row) {
+		if r.limit == nil || r.schemes != "" || r.name == "defer-accept" || r.name == "max-out" {
+			return
+		}
+		for _, c := range []struct {
+			n    int64
+			good bool
+		}{{r.min, true}, {r.max, true}, {r.max + 1, false}} {
+			l := defaultLimits()
+			switch f := r.limit(&l).(type) {
+			case *int:
+				*f = int(c.n)
+			case *time.Duration:
+				*f = time.Duration(c.n)
+			}
+			if r.name == "min-rate-grace" {
+				l.MinRate = 0
+			}
+			if err := l.Validate(); (err == nil) != c.good {
+				t.Errorf("%s %s: the guard says %v", r.name, r.numeral(c.n), err)
+			}
+		}
+	})
+	for name, set := range map[string]func(*guard.Config, int){
+		"max-conns":    func(c *guard.Config, n int) { c.MaxConns = n },
+		"conn-rate":    func(c *guard.Config, n int) { c.ConnRate = n },
+		"source-table": func(c *guard.Config, n int) { c.SourceTable = n },
+		"v4-prefix":    func(c *guard.Config, n int) { c.V4Prefix = n },
+		"v6-prefix":    func(c *guard.Config, n int) { c.V6Prefix = n },
+	} {
+		r := rowNamed(name)
+		for _, c := range []struct {
+			n    int64
+			good bool
+		}{{r.min, true}, {r.max, true}, {r.max + 1, false}} {
+			cfg := guard.DefaultConfig()
+			cfg.MaxConns = 1
+			set(&cfg, int(c.n))
+			if err := cfg.Validate(); (err == nil) != c.good {
+				t.Errorf("%s %d: the guard says %v", name, c.n, err)
+			}
+		}
+	}
+}
+
+func TestZeroIsNoLimit(t *testing.T) {
+	clean(t)
+	eachRow(func(r *row) {
+		if r.limit == nil || r.name == "min-rate-grace" || r.setting != nil {
+			return
+		}
+		s := mustResolve(t, "-"+r.name+"=0")
+		want := r.numeral(r.zeroIs)
+		if got := r.written(r.field(s))[0]; got != want {
+			t.Errorf("%s 0: got %s, want %s", r.name, got, want)
+		}
+	})
+}
+
+func TestProfileBenchLiftsWhatIsPerSource(t *testing.T) {
+	clean(t)
+	def, s := mustResolve(t), mustResolve(t, "-profile", "bench")
+	eachRow(func(r *row) {
+		if r.action || r.name == "profile" {
+			return
+		}
+		was, is := r.written(r.field(def)), r.written(r.field(s))
+		perSource := strings.HasPrefix(r.name, "source-") && r.name != "source-table" || strings.HasPrefix(r.name, "conn-byte-")
+		switch {
+		case perSource && (slices.Equal(was, is) || is[0] == "0"):
+			t.Errorf("%s is %v: must be lifted, and not off", r.name, is)
+		case !perSource && !slices.Equal(was, is):
+			t.Errorf("%s changed from %v to %v", r.name, was, is)
+		}
+	})
+	if s.limits.SourceConns != s.engine.Guard.MaxConns {
+		t.Errorf("source-conns %d, max-conns %d", s.limits.SourceConns, s.engine.Guard.MaxConns)
+	}
+	if got := mustResolve(t, "-source-conns", "3", "-profile", "bench").limits; got.SourceConns != 3 || got.SourceConnRate != bucket.MaxRate {
+		t.Errorf("flags win over the profile: %d, %d", got.SourceConns, got.SourceConnRate)
+	}
+	t.Setenv("WEIR_SOURCE_CONN_RATE", "7")
+	if got := mustResolve(t, "-profile", "bench").limits.SourceConnRate; got != 7 {
+		t.Errorf("and so do variables: %d", got)
+	}
+	if l := s.listeners[0]; l.limits.SourceFrameRate != bucket.MaxRate {
+		t.Error("listeners have the profile's limits")
+	}
+}
+
+func TestMaxConnsFollowsTheDescriptors(t *testing.T) {
+	for _, c := range []struct {
+		descriptors, want int
+		why               string
+	}{
+		{256, 256 - engine.DefaultFDReserve(4, 2), "a small limit"},
+		{20000, 20000 - engine.DefaultFDReserve(4, 2), "a usual limit"},
+		{1 << 30, mostConns, "no tables for a thousand million"},
+	} {
+		s, err := resolve(given{}, machine{descriptors: c.descriptors, memory: 1 << 30, cpus: 4})
+		if err != nil || s.engine.Guard.MaxConns != c.want {
+			t.Errorf("%s: got %+v, %v; want %d", c.why, s, err, c.want)
+		}
+	}
+	if _, err := resolve(given{}, machine{descriptors: 64, memory: 1 << 30, cpus: 4}); err == nil {
+		t.Error("64 descriptors are not enough")
+	}
+}
+
+func TestStrayVariables(t *testing.T) {
+	got := strayEnv([]string{"WEIR_LOOPS=1", "WEIR_IDLE_TIMOUT=5s", "HOME=/", "WEIRD=1",
+		"WEIR_SERVICE_HOST=10.0.0.1", "WEIR_PORT=tcp://10.0.0.1:80", "WEIR_PORT_80_TCP=x"})
+	if !slices.Equal(got, []string{"WEIR_IDLE_TIMOUT"}) {
+		t.Errorf("got %v", got)
+	}
+}
+
+func TestTheTableIsWhole(t *testing.T) {
+	for _, name := range strings.Fields(`listen admin loops max-conns fd-reserve conn-rate source-conns source-conn-rate source-conn-burst
+		source-frame-rate source-frame-burst source-byte-rate source-byte-burst source-table v4-prefix v6-prefix exempt
+		conn-frame-rate conn-frame-burst conn-byte-rate conn-byte-burst first-frame-timeout frame-timeout idle-timeout write-timeout
+		lifetime drain-timeout min-rate min-rate-grace max-frame max-header max-body max-out log-level log-format check print-config
+		version profile config workers max-buffered`) {
+		if rowNamed(name) == nil {
+			t.Errorf("no flag %s: scripts rely on it", name)
+		}
+	}
+	seen := map[string]bool{}
+	eachRow(func(r *row) {
+		if seen[r.name] || r.help == "" || strings.HasSuffix(r.help, ".") || r.setting == nil && r.limit == nil {
+			t.Errorf("%s: a name is there once, with a help and a field", r.name)
+		}
+		seen[r.name] = true
+	})
+	for r := guard.OK + 1; int(r) < guard.Reasons; r++ {
+		if f := r.Flag(); f != "" && rowNamed(f) == nil && r != guard.ShedListenerConns {
+			t.Errorf("reason %s names the flag %s, which does not exist", r.Label(), f)
+		}
+	}
+}

@@ -1,0 +1,139 @@
+package main
+
+import (
+	"maps"
+	"net"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"weir/internal/events"
+)
+
+// schemes are the protocols that -listen can name, as wire.go knows them.
+var schemes = []string{"http", "frames", "line"}
+
+// listener is one -listen.
+type listener struct {
+	text    string // as it was given
+	scheme  string
+	name    string // name=, or the URL without its parameters
+	network string // "tcp" or "unix"
+	address string // host:port, or a path
+	limits  limits
+}
+
+// parseListen reads
+//
+//	SCHEME://HOST:PORT?FLAG=VALUE&...     http://:8080, frames://[::1]:7000?source-conns=10
+//	SCHEME://unix:/PATH?FLAG=VALUE&...    http://unix:/run/weir.sock
+//
+// HOST is a literal IPv4 address, a literal IPv6 address in brackets, localhost (127.0.0.1), or
+// nothing for all addresses. from is how to call the flag, -listen or where it stands. FLAG is a flag whose row has a limit, and overrides base; name= is
+// the listener's name. Nothing wrong is nil.
+func parseListen(from, text string, base limits) (listener, *wrongValue) {
+	l := listener{text: text, limits: base}
+	bare, query, _ := strings.Cut(text, "?")
+	wrong := func(must string) (listener, *wrongValue) { return l, &wrongValue{from, text, must} }
+
+	var rest string
+	var ok bool
+	if l.scheme, rest, ok = strings.Cut(bare, "://"); !ok || !slices.Contains(schemes, l.scheme) {
+		return wrong("must be http://HOST:PORT, frames://HOST:PORT, line://HOST:PORT or SCHEME://unix:/PATH")
+	}
+	if path, isUnix := strings.CutPrefix(rest, "unix:"); isUnix {
+		l.network, l.address = "unix", path
+		switch {
+		case !strings.HasPrefix(path, "/") || strings.HasSuffix(path, "/") || events.Clean(path, 1000) != path:
+			return wrong("a unix socket needs an absolute path, such as " + l.scheme + "://unix:/run/weir.sock")
+		case len(path) > 107:
+			return wrong("the path of a unix socket has at most 107 bytes")
+		}
+	} else {
+		var why string
+		if l.address, why = tcpAddress(strings.TrimSuffix(rest, "/")); why != "" {
+			return wrong(why)
+		}
+		l.network = "tcp"
+	}
+	l.name = strings.TrimSuffix(bare, "/")
+
+	params, err := url.ParseQuery(query)
+	if err != nil {
+		return wrong("parameters must be written FLAG=VALUE with & between them")
+	}
+	for _, key := range slices.Sorted(maps.Keys(params)) {
+		values := params[key]
+		where := from + " " + shown(bare) + ": " + shown(key)
+		if len(values) > 1 {
+			return l, &wrongValue{where, values[1], "is given twice"}
+		}
+		if key == "name" {
+			if !isName(values[0]) {
+				return l, &wrongValue{where, values[0], "must be 1 to 40 of a-z, 0-9, dot, dash and underscore"}
+			}
+			l.name = values[0]
+			continue
+		}
+		r := rowNamed(key)
+		switch {
+		case r == nil || r.limit == nil:
+			return l, &wrongValue{where, values[0], "no such parameter; those marked [listener] in -help can be given here"}
+		case r.schemes != "" && r.schemes != l.scheme:
+			return l, &wrongValue{where, values[0], "is for " + r.schemes + ":// only"}
+		}
+		if must := r.store(r.limit(&l.limits), values[0]); must != "" {
+			return l, &wrongValue{where, values[0], must}
+		}
+	}
+	return l, nil
+}
+
+// boundURL is the URL of a listener as bound at address, with the port that it got.
+func (l *listener) boundURL(address string) string {
+	if l.network == "unix" {
+		return l.scheme + "://unix:" + l.address
+	}
+	return l.scheme + "://" + address
+}
+
+// tcpAddress checks HOST:PORT, or says what it must be.
+func tcpAddress(hostPort string) (address, must string) {
+	if strings.ContainsAny(hostPort, "/@#") {
+		return "", "must end after HOST:PORT, but for ? and parameters"
+	}
+	host, port, err := net.SplitHostPort(hostPort)
+	if err != nil {
+		return "", "must have HOST:PORT, with an IPv6 address in brackets"
+	}
+	n, err := strconv.ParseUint(port, 10, 16)
+	if err != nil || strconv.FormatUint(n, 10) != port {
+		return "", "the port must be a number, 0 (any free one) to 65535"
+	}
+	switch addr, err := netip.ParseAddr(host); {
+	case host == "localhost":
+		host = "127.0.0.1"
+	case host == "":
+	case err != nil:
+		return "", "the host must be an IPv4 address, an IPv6 address in brackets, localhost, or empty for all"
+	case addr.Zone() != "":
+		return "", "an address with a zone cannot be served"
+	case addr.Is4In6():
+		return "", "write the address as IPv4: " + addr.Unmap().String()
+	}
+	return net.JoinHostPort(host, port), ""
+}
+
+func isName(s string) bool {
+	if len(s) < 1 || len(s) > 40 {
+		return false
+	}
+	for _, c := range []byte(s) {
+		if (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '.' && c != '-' && c != '_' {
+			return false
+		}
+	}
+	return true
+}

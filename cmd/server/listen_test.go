@@ -1,0 +1,106 @@
+package main
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestParseListen(t *testing.T) {
+	for _, c := range []struct{ text, scheme, network, address, name, why string }{
+		{"http://127.0.0.1:8080", "http", "tcp", "127.0.0.1:8080", "http://127.0.0.1:8080", "IPv4"},
+		{"frames://[::1]:7000", "frames", "tcp", "[::1]:7000", "frames://[::1]:7000", "IPv6"},
+		{"line://:7001", "line", "tcp", ":7001", "line://:7001", "all addresses"},
+		{"http://localhost:0", "http", "tcp", "127.0.0.1:0", "http://localhost:0", "the one name that needs no look-up"},
+		{"http://0.0.0.0:80/", "http", "tcp", "0.0.0.0:80", "http://0.0.0.0:80", "a slash that browsers add"},
+		{"http://[::]:80?name=web-1.a_b", "http", "tcp", "[::]:80", "web-1.a_b", "a name"},
+		{"http://unix:/run/weir.sock", "http", "unix", "/run/weir.sock", "http://unix:/run/weir.sock", "a unix socket"},
+		{"line://unix:/run/a b.sock?name=x", "line", "unix", "/run/a b.sock", "x", "a path may hold a space"},
+	} {
+		l, wrong := parseListen("-listen", c.text, defaultLimits())
+		if wrong != nil {
+			t.Errorf("%s: %v: %s", c.text, wrong, c.why)
+			continue
+		}
+		if l.scheme != c.scheme || l.network != c.network || l.address != c.address || l.name != c.name {
+			t.Errorf("%s: got %s %s %s %s: %s", c.text, l.scheme, l.network, l.address, l.name, c.why)
+		}
+	}
+}
+
+func TestParametersOverrideThisListenerOnly(t *testing.T) {
+	base := defaultLimits()
+	l, wrong := parseListen("-listen", "frames://:7000?source-conns=10&max-frame=64KiB&idle-timeout=5s&max-conns=100&defer-accept=1s&source-byte-rate=10MiB&lifetime=0", base)
+	if wrong != nil {
+		t.Fatal(wrong)
+	}
+	got := l.limits
+	if got.SourceConns != 10 || got.maxFrame != 64<<10 || got.IdleTimeout != 5*time.Second || got.MaxConns != 100 ||
+		got.deferAccept != time.Second || got.SourceByteRate != 10<<20 || got.Lifetime != 0 {
+		t.Errorf("%+v", got)
+	}
+	if got.FrameTimeout != base.FrameTimeout || base != defaultLimits() {
+		t.Error("other limits changed")
+	}
+}
+
+func TestEveryLimitIsAParameter(t *testing.T) {
+	eachRow(func(r *row) {
+		if r.limit == nil {
+			return
+		}
+		for _, scheme := range schemes {
+			_, wrong := parseListen("-listen", scheme+"://:1?"+r.name+"="+r.numeral(r.max), defaultLimits())
+			if fits := r.schemes == "" || r.schemes == scheme; fits != (wrong == nil) {
+				t.Errorf("%s at %s: %v", r.name, scheme, wrong)
+			}
+		}
+	})
+}
+
+func TestWrongListenIsOnePlainLine(t *testing.T) {
+	for _, c := range []struct{ text, want, why string }{
+		{"", `-listen "": must be http://HOST:PORT, frames://HOST:PORT, line://HOST:PORT or SCHEME://unix:/PATH`, "empty"},
+		{"127.0.0.1:80", "must be http://HOST:PORT", "no scheme"},
+		{"https://:443", "must be http://HOST:PORT", "TLS is a later issue"},
+		{"HTTP://:80", "must be http://HOST:PORT", "one way to write it"},
+		{"http://127.0.0.1", "must have HOST:PORT", "no port"},
+		{"http://::1:80", "must have HOST:PORT, with an IPv6 address in brackets", "an ambiguous address"},
+		{"http://:http", "the port must be a number", "names of ports are looked up in a file"},
+		{"http://:65536", "the port must be a number, 0 (any free one) to 65535", "too large"},
+		{"http://:080", "the port must be a number", "leading zeros"},
+		{"http://:-1", "the port must be a number", "signs"},
+		{"http://example.com:80", "the host must be an IPv4 address", "names may resolve to anything"},
+		{"http://010.0.0.1:80", "the host must be an IPv4 address", "octal or decimal?"},
+		{"http://[fe80::1%eth0]:80", "an address with a zone cannot be served", "zones"},
+		{"http://[::ffff:127.0.0.1]:80", "write the address as IPv4: 127.0.0.1", "one way to write it"},
+		{"http://user:pw@127.0.0.1:80", "must end after HOST:PORT", "user information"},
+		{"http://:80/path", "must end after HOST:PORT", "paths are the service's business"},
+		{"http://:80#x", "must end after HOST:PORT", "fragments"},
+		{"http://unix:run.sock", "a unix socket needs an absolute path, such as http://unix:/run/weir.sock", "relative"},
+		{"http://unix:/", "needs an absolute path", "no name"},
+		{"http://unix:/run/\x1b[2J", `-listen http://unix:/run/\x1b[2J: a unix socket needs an absolute path`, "escapes"},
+		{"http://unix:/" + strings.Repeat("x", 107), "at most 107 bytes", "longer than sun_path"},
+		{"http://:80?idle-timeout=banana", "-listen http://:80: idle-timeout banana: must be a duration such as 75s, 0 (no limit) to 24h", "a wrong value"},
+		{"http://:80?source-conns=-1", "-listen http://:80: source-conns -1: must be a whole number, 0 (no limit) to 16777216", "out of range"},
+		{"http://:80?colour=red", "-listen http://:80: colour red: no such parameter", "unknown"},
+		{"http://:80?loops=1", "loops 1: no such parameter", "a flag of the process"},
+		{"http://:80?max-frame=1KiB", "max-frame 1KiB: is for frames:// only", "would do nothing"},
+		{"http://:80?idle-timeout=1s&idle-timeout=2s", "idle-timeout 2s: is given twice", "which one?"},
+		{"http://:80?idle-timeout", `idle-timeout "": must be a duration`, "no value"},
+		{"http://:80?name=", `name "": must be 1 to 40 of a-z`, "empty name"},
+		{"http://:80?name=a%0Ab", `name a\nb: must be 1 to 40 of a-z`, "forges a log line"},
+		{"http://:80?a=%zz", "parameters must be written FLAG=VALUE with & between them", "bad escape"},
+		{"http://:80?a=1;b=2", "parameters must be written FLAG=VALUE with & between them", "semicolons"},
+	} {
+		_, wrong := parseListen("-listen", c.text, defaultLimits())
+		switch {
+		case wrong == nil:
+			t.Errorf("%q is taken: %s", c.text, c.why)
+		case !strings.Contains(wrong.Error(), c.want):
+			t.Errorf("%q: got %q, want %q: %s", c.text, wrong, c.want, c.why)
+		case strings.ContainsAny(wrong.Error(), "\n\r\x1b") || len(wrong.Error()) > 400:
+			t.Errorf("%q: not one plain line: %q", c.text, wrong)
+		}
+	}
+}

@@ -1,0 +1,63 @@
+// Command server is weir: it serves the addresses that -listen names and sheds what floods them.
+//
+// Its exit codes: 0 for an orderly end, 1 when the machine or the network does not let it run, 2 for
+// a command line that is wrong. What is wrong is told in one line.
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+)
+
+const (
+	exitOK     = 0
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
+
+// run is main with its surroundings given, but for the environment's variables.
+func run(args []string, stdout, stderr io.Writer) int {
+	given, err := parse(args)
+	if errors.Is(err, flag.ErrHelp) {
+		printHelp(stdout)
+		return exitOK
+	}
+	if err != nil {
+		return complain(stderr, err)
+	}
+	s, err := resolve(given, thisMachine())
+	switch {
+	case s != nil && s.version:
+		fmt.Fprintln(stdout, thisBuild())
+		return exitOK
+	case err != nil:
+		return complain(stderr, err)
+	case s.printConfig:
+		printConfig(stdout, s)
+		return exitOK
+	case s.check:
+		fmt.Fprintf(stdout, "weir: the configuration is good: %d listeners, at most %s connections\n",
+			len(s.listeners), grouped(int64(s.engine.Guard.MaxConns)))
+		return exitOK
+	}
+	if err := serve(s, stderr); err != nil {
+		return complain(stderr, err)
+	}
+	return exitOK
+}
+
+// complain says in one line what is wrong, and returns the exit code for it.
+func complain(stderr io.Writer, err error) int {
+	fmt.Fprintf(stderr, "weir: %v\n", err)
+	var wrong *wrongValue
+	var usage *usageError
+	if errors.As(err, &wrong) || errors.As(err, &usage) {
+		return exitUsage
+	}
+	return exitFailed
+}

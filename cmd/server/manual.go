@@ -1,0 +1,108 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+)
+
+const helpHead = `weir sheds floods and slow attacks on event loops.
+
+Usage: weir [-flag value ...]
+
+Each flag may also be set by an environment variable (-idle-timeout is
+WEIR_IDLE_TIMEOUT) and by a line "idle-timeout 75s" of the file that -config
+names. The command line wins over the environment, the environment over the
+file. Sizes take B, KiB, MiB or GiB, durations Go's form: 500ms, 75s, 1h30m.
+Flags marked [listener] can also be given for one listener, as a parameter of
+its URL: -listen 'http://:8080?idle-timeout=5s'.
+`
+
+// printHelp writes the answer to -help.
+func printHelp(w io.Writer) {
+	fmt.Fprint(w, helpHead)
+	for _, g := range flags {
+		fmt.Fprintf(w, "\n%s\n", g.title)
+		for i := range g.rows {
+			r := &g.rows[i]
+			fmt.Fprintf(w, "  %s\n", r.usage())
+			text := r.help + "."
+			if d := r.defaultText(); d != "" {
+				text += " Default " + d + "."
+			}
+			if b := r.rangeText(); b != "" {
+				text += " Range: " + b + "."
+			}
+			if r.limit != nil {
+				text += " [listener]"
+			}
+			for _, line := range wrap(text, 70) {
+				fmt.Fprintf(w, "        %s\n", line)
+			}
+		}
+	}
+}
+
+// defaultText is the default in words, "" for none.
+func (r *row) defaultText() string {
+	switch {
+	case r.auto != "":
+		return r.auto
+	case r.kind == toggle:
+		return ""
+	case r.value == "0" && r.zero != "":
+		return "0 (" + r.zero + ")"
+	case r.kind == listURLs:
+		return strings.ReplaceAll(r.value, " ", " and ")
+	}
+	return r.value
+}
+
+// rangeText is the range of a number or the words of a word, "" for other kinds.
+func (r *row) rangeText() string {
+	switch r.kind {
+	case word:
+		return oneOf(r.words)
+	case toggle, text, listURLs, prefixes:
+		return ""
+	}
+	return r.bounds()
+}
+
+// printConfig writes every value in force as lines that -config reads.
+func printConfig(w io.Writer, s *settings) {
+	for i, g := range flags {
+		if i > 0 {
+			fmt.Fprintln(w)
+		}
+		fmt.Fprintf(w, "# %s\n", g.title)
+		for j := range g.rows {
+			r := &g.rows[j]
+			if r.action {
+				continue
+			}
+			values := r.written(r.field(s))
+			if len(values) == 0 {
+				fmt.Fprintf(w, "# %s\n", r.name)
+			}
+			for _, v := range values {
+				fmt.Fprintf(w, "%s %s\n", r.name, v)
+			}
+		}
+	}
+}
+
+// wrap breaks text into lines of at most width bytes, at spaces.
+func wrap(text string, width int) (lines []string) {
+	line := ""
+	for _, w := range strings.Fields(text) {
+		if line != "" && len(line)+1+len(w) > width {
+			lines, line = append(lines, line), ""
+		}
+		if line != "" {
+			line += " "
+		}
+		line += w
+	}
+	return append(lines, line)
+}

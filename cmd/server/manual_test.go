@@ -1,0 +1,154 @@
+package main
+
+import (
+	"bytes"
+	"flag"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"weir/codec"
+	"weir/guard"
+	"weir/internal/metrics"
+)
+
+var update = flag.Bool("update", false, "write golden files and the generated parts of docs/operations.md")
+
+// golden compares got with testdata/name, or writes it with -update.
+func golden(t *testing.T, name string, got []byte) {
+	t.Helper()
+	name = "testdata/" + name
+	if *update {
+		if err := os.WriteFile(name, got, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(got, want) {
+		t.Errorf("%s differs; run go test ./cmd/server -update and read the difference. Got:\n%s", name, got)
+	}
+}
+
+func TestHelp(t *testing.T) {
+	var out bytes.Buffer
+	printHelp(&out)
+	golden(t, "help.txt", out.Bytes())
+	for line := range strings.Lines(out.String()) {
+		if len(line) > 81 {
+			t.Errorf("wider than 80: %s", line)
+		}
+	}
+}
+
+func TestPrintConfig(t *testing.T) {
+	clean(t)
+	for name, args := range map[string][]string{
+		"config-default.txt": nil,
+		"config-bench.txt":   {"-profile", "bench"},
+		"config-changed.txt": {"-listen", "http://[::1]:80?name=web&source-conns=9", "-exempt", "10.0.0.0/8 2001:db8::/32", "-admin", "off", "-lifetime", "90m", "-max-frame", "0"},
+	} {
+		var out bytes.Buffer
+		s := mustResolve(t, args...)
+		printConfig(&out, s)
+		golden(t, name, out.Bytes())
+
+		var again bytes.Buffer
+		printConfig(&again, mustResolve(t, "-config", inFile(t, out.String())))
+		if again.String() != out.String() {
+			t.Errorf("%s: -config does not read what -print-config writes; got:\n%s", name, again.String())
+		}
+	}
+}
+
+const operations = "../../docs/operations.md"
+
+func TestOperationsPageIsUpToDate(t *testing.T) {
+	for name, want := range map[string]string{
+		"flags": flagsTable(), "reasons": reasonsTable(), "faults": faultsTable(), "metrics": metricsTable(),
+	} {
+		page, err := os.ReadFile(operations)
+		if err != nil {
+			t.Fatal(err)
+		}
+		begin := "<!-- " + name + ": generated, do not edit -->\n"
+		before, rest, ok := strings.Cut(string(page), begin)
+		got, after, ok2 := strings.Cut(rest, "<!-- end -->")
+		if !ok || !ok2 {
+			t.Fatalf("%s has no part %s", operations, name)
+		}
+		if got == want {
+			continue
+		}
+		if !*update {
+			t.Errorf("%s: the part %s is old: run go test ./cmd/server -update", operations, name)
+			continue
+		}
+		if err := os.WriteFile(operations, []byte(before+begin+want+"<!-- end -->"+after), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func flagsTable() string {
+	var b strings.Builder
+	for _, g := range flags {
+		fmt.Fprintf(&b, "\n### %s\n\n| flag | default | range | per listener | what it sets |\n|---|---|---|---|---|\n", g.title)
+		for i := range g.rows {
+			r := &g.rows[i]
+			listener := ""
+			if r.limit != nil {
+				listener = "yes"
+				if r.schemes != "" {
+					listener = r.schemes
+				}
+			}
+			fmt.Fprintf(&b, "| `%s` | %s | %s | %s | %s. |\n", r.usage(), r.defaultText(), r.rangeText(), listener, strings.ReplaceAll(r.help, "|", `\|`))
+		}
+	}
+	return b.String()
+}
+
+func reasonsTable() string {
+	var b strings.Builder
+	b.WriteString("| reason | level | meaning | flag |\n|---|---|---|---|\n")
+	for r := guard.OK + 1; int(r) < guard.Reasons; r++ {
+		flag := ""
+		if r == guard.ShedListenerConns {
+			flag = "`max-conns` of the listener"
+		} else if r.Flag() != "" {
+			flag = "`-" + r.Flag() + "`"
+		}
+		label := "`" + r.Label() + "`"
+		if r.Slows() {
+			label += " (slowed)"
+		}
+		fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", label, r.Level(), r, flag)
+	}
+	return b.String()
+}
+
+func faultsTable() string {
+	var b strings.Builder
+	b.WriteString("| fault | meaning |\n|---|---|\n")
+	for f := codec.OK + 1; int(f) < codec.Faults; f++ {
+		fmt.Fprintf(&b, "| `%s` | %s |\n", f.Label(), f.Error())
+	}
+	return b.String()
+}
+
+func metricsTable() string {
+	var b strings.Builder
+	b.WriteString("| metric | type | meaning |\n|---|---|---|\n")
+	for _, m := range metrics.List {
+		name := m.Name
+		if len(m.Labels) > 0 {
+			name += "{" + strings.Join(m.Labels, ",") + "}"
+		}
+		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", name, m.Type, m.Help)
+	}
+	return b.String()
+}

@@ -1,0 +1,65 @@
+package main
+
+import (
+	"fmt"
+
+	"weir/guard"
+	"weir/guard/mono"
+	"weir/internal/metrics"
+)
+
+// What one of each costs, in bytes, rounded up. A test of the engine holds the first.
+const (
+	idleConn   = 700              // a connection that does nothing, its session included
+	loopBuffer = 64<<10 + 256<<10 // what one read brings, and what one wake answers
+	logQueues  = 1 << 20          // lines and events that wait for a slow log
+)
+
+// memoryTerms adds up the most memory that the server can take, by name: what is allocated at start
+// whatever happens, and what connections can make it hold.
+func memoryTerms(s *settings, g *guard.Guard) []term {
+	return append(guardTerms(g), engineTerms(s)...)
+}
+
+// engineTerms is what the engine, its services and the log can take.
+func engineTerms(s *settings) []term {
+	conns, loops := int64(s.engine.Guard.MaxConns), int64(s.engine.Loops)
+	return []term{
+		{fmt.Sprintf("connections, %s x %d B", grouped(conns), idleConn), conns * idleConn},
+		bufferTerm(s, conns),
+		{fmt.Sprintf("loops, %d x (%s of buffers, 16 B a connection)", loops, sizeText(loopBuffer)), loops * (loopBuffer + 16*conns)},
+		{"log and event queues", logQueues},
+	}
+}
+
+// bufferTerm is what connections can make the server hold: partial frames and output, to the
+// greatest of the listeners' limits each, or -max-buffered in all.
+func bufferTerm(s *settings, conns int64) term {
+	var each int64
+	for _, l := range wire(s, nil).Listeners {
+		each = max(each, int64(l.MaxIn)+int64(l.MaxOut))
+	}
+	t := term{fmt.Sprintf("partial frames and output, %s x %s", grouped(conns), sizeAbout(each)), conns * each}
+	if most := s.engine.MaxBuffered; most > 0 && most < t.bytes {
+		t = term{t.name + ", bounded by max-buffered", most}
+	}
+	return t
+}
+
+// guardTerms is what the guard may come to occupy: its tables of sources, which do not grow, in one
+// line for each use, and its records of connections.
+func guardTerms(g *guard.Guard) (terms []term) {
+	for _, t := range g.Memory() {
+		terms = append(terms, term{"guard: " + t.Name, t.Bytes})
+	}
+	return terms
+}
+
+// tables reads the guard's tables of sources for the metrics.
+func tables(g *guard.Guard) metrics.Tables {
+	t := metrics.Tables{Evictions: g.Evictions()}
+	for _, table := range g.Tables(mono.Now()) {
+		t.UsedRatio = max(t.UsedRatio, float64(table.Live)/float64(table.Places))
+	}
+	return t
+}

@@ -1,0 +1,269 @@
+package main
+
+import (
+	"fmt"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+
+	"weir/engine"
+	"weir/internal/events"
+)
+
+// limits are what a listener may have of its own: the engine's, and those of the services.
+type limits struct {
+	engine.Limits
+	maxFrame, maxLine, maxHeader, maxBody int64 // bytes
+	deferAccept                           time.Duration
+}
+
+// kind says how a flag's value is written.
+type kind int
+
+const (
+	count    kind = iota // a whole number
+	size                 // bytes
+	rate                 // a whole number per second
+	byteRate             // bytes per second
+	duration
+	toggle   // true or false
+	word     // one of row.words
+	text     // anything that row.check takes
+	listURLs // may be given several times
+	prefixes // may be given several times
+)
+
+// usage is the flag with what -help calls its value.
+func (r *row) usage() string {
+	unit := r.unit
+	if unit == "" {
+		unit = [...]string{"number", "size", "number/s", "size/s", "duration", "", "word", "text", "URL", "CIDR"}[r.kind]
+	}
+	return strings.TrimSpace("-" + r.name + " " + unit)
+}
+
+// row is one flag. The table of them in flags.go is the only place that knows the flags: parsing,
+// -help, -print-config and the table in docs/operations.md all come from it.
+type row struct {
+	name  string
+	kind  kind
+	value string // the default, as one would type it; "" when it depends on the machine
+	auto  string // what the default is then, in words
+	bench string // the value under -profile bench, "" for the same
+
+	min, max int64  // range of numbers, in the unit's smallest: bytes, nanoseconds
+	zero     string // what 0 means, when 0 is allowed beside or below min
+	zeroIs   int64  // what is stored for 0
+
+	unit    string             // how -help calls the value, "" as its kind
+	words   []string           // of a word
+	check   func(string) error // of a text
+	help    string             // one or two sentences without the final default and range
+	schemes string             // the listeners that a limit is for, "" for all
+
+	// setting is the field of the process. limit, when set, is the field of one listener: then
+	// the flag is also a query parameter of -listen, and its value is every listener's default.
+	setting func(*settings) any
+	limit   func(*limits) any
+
+	// action rows say what to do instead of what holds; -print-config leaves them out.
+	action bool
+}
+
+// field is where the row's value goes in s.
+func (r *row) field(s *settings) any {
+	if r.setting != nil {
+		return r.setting(s)
+	}
+	return r.limit(&s.limits)
+}
+
+// wrongValue says which flag has which wrong value, and what would be right.
+type wrongValue struct {
+	where string // the flag, variable, or file and line
+	value string
+	must  string // "must be ..." or another reason
+}
+
+func (e *wrongValue) Error() string {
+	return e.where + " " + shown(e.value) + ": " + e.must
+}
+
+// shown is a value for a one-line message: quoted when it could be misread, cut when it is long.
+func shown(value string) string {
+	shown := events.Clean(value, 80)
+	if shown == "" || strings.ContainsAny(shown, " \t\"'") {
+		return strconv.Quote(shown)
+	}
+	return shown
+}
+
+// store reads value and puts it where field points, or returns what the value must be.
+func (r *row) store(field any, value string) (must string) {
+	switch r.kind {
+	case toggle:
+		b, err := strconv.ParseBool(value)
+		if err != nil {
+			return "must be true or false"
+		}
+		*field.(*bool) = b
+	case word:
+		for _, w := range r.words {
+			if w == value {
+				*field.(*string) = value
+				return ""
+			}
+		}
+		return "must be " + oneOf(r.words)
+	case text:
+		if r.check != nil {
+			if err := r.check(value); err != nil {
+				return err.Error()
+			}
+		}
+		*field.(*string) = value
+	case listURLs:
+		list := field.(*[]string)
+		*list = append(*list, value)
+	case prefixes:
+		p, err := parsePrefix(value)
+		if err != nil {
+			return "must be a network such as 10.0.0.0/8 or 2001:db8::/32, or one address"
+		}
+		list := field.(*[]netip.Prefix)
+		*list = append(*list, p)
+	default:
+		n, ok := r.number(value)
+		if !ok || n > r.max || n < r.min && !(n == 0 && r.zero != "") {
+			return "must be " + r.span()
+		}
+		if n == 0 {
+			n = r.zeroIs
+		}
+		switch f := field.(type) {
+		case *int:
+			*f = int(n)
+		case *int64:
+			*f = n
+		case *time.Duration:
+			*f = time.Duration(n)
+		}
+	}
+	return ""
+}
+
+// number reads a value of one of the numeric kinds.
+func (r *row) number(value string) (n int64, ok bool) {
+	switch r.kind {
+	case size, byteRate:
+		return parseSize(value)
+	case duration:
+		d, err := time.ParseDuration(value)
+		return int64(d), err == nil
+	}
+	return parseCount(value)
+}
+
+// numeral writes a number as number reads it.
+func (r *row) numeral(n int64) string {
+	switch r.kind {
+	case size, byteRate:
+		return sizeText(n)
+	case duration:
+		return durationText(time.Duration(n))
+	}
+	return strconv.FormatInt(n, 10)
+}
+
+// written is the value in force, as one would type it. Lists have one entry each.
+func (r *row) written(field any) []string {
+	switch f := field.(type) {
+	case *int:
+		return []string{r.numeral(int64(*f))}
+	case *int64:
+		return []string{r.numeral(*f)}
+	case *time.Duration:
+		return []string{r.numeral(int64(*f))}
+	case *bool:
+		return []string{strconv.FormatBool(*f)}
+	case *string:
+		return []string{*f}
+	case *[]string:
+		return *f
+	case *[]netip.Prefix:
+		var all []string
+		for _, p := range *f {
+			all = append(all, p.String())
+		}
+		return all
+	}
+	panic(fmt.Sprintf("flag %s: no written form for %T", r.name, field))
+}
+
+// span is the range in words: "a duration such as 75s, 0 (no limit) to 24h".
+func (r *row) span() string {
+	var what string
+	switch r.kind {
+	case count:
+		what = "a whole number"
+	case size:
+		what = "a size such as 64KiB"
+	case rate:
+		what = "a whole number per second"
+	case byteRate:
+		what = "bytes per second such as 10MiB"
+	case duration:
+		what = "a duration such as 75s"
+	case toggle:
+		return "true or false"
+	case word:
+		return oneOf(r.words)
+	default:
+		return ""
+	}
+	return what + ", " + r.bounds()
+}
+
+// bounds is the range alone: "0 (no limit) to 24h", "0 (automatic) or 4KiB to 1GiB".
+func (r *row) bounds() string {
+	to := " to " + r.numeral(r.max)
+	switch {
+	case r.zero == "":
+		return r.numeral(r.min) + to
+	case r.min <= 1:
+		return "0 (" + r.zero + ")" + to
+	}
+	return "0 (" + r.zero + ") or " + r.numeral(r.min) + to
+}
+
+func oneOf(words []string) string {
+	if len(words) == 1 {
+		return words[0]
+	}
+	return strings.Join(words[:len(words)-1], ", ") + " or " + words[len(words)-1]
+}
+
+// parsePrefix reads a network, or an address as the network of itself alone. Bits beyond the
+// prefix are cleared, and IPv4-mapped IPv6 becomes IPv4.
+func parsePrefix(text string) (netip.Prefix, error) {
+	if !strings.Contains(text, "/") {
+		a, err := netip.ParseAddr(text)
+		if err != nil || a.Zone() != "" {
+			return netip.Prefix{}, fmt.Errorf("not an address: %q", text)
+		}
+		a = a.Unmap()
+		return netip.PrefixFrom(a, a.BitLen()), nil
+	}
+	p, err := netip.ParsePrefix(text)
+	if err != nil {
+		return p, err
+	}
+	if a := p.Addr(); a.Is4In6() {
+		if p.Bits() < 96 {
+			return p, fmt.Errorf("neither IPv4 nor IPv6: %q", text)
+		}
+		p = netip.PrefixFrom(a.Unmap(), p.Bits()-96)
+	}
+	return p.Masked(), nil
+}

@@ -1,0 +1,207 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/signal"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"go.uber.org/zap"
+
+	"weir/engine"
+	"weir/internal/admin"
+	"weir/internal/events"
+	"weir/internal/metrics"
+)
+
+// logPatience is how long the end of the process waits for a slow log.
+const logPatience = 2 * time.Second
+
+// serve runs the server that s describes until a signal or a failure ends it. Its error is one line
+// for the operator.
+func serve(s *settings, stderr io.Writer) error {
+	signals := make(chan os.Signal, 4)
+	signal.Ignore(syscall.SIGPIPE) // a log that has gone is counted, and not the end
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
+	defer signal.Stop(signals)
+	setProcs(s.engine.Loops, s.machine.cpus, os.Getenv("GOMAXPROCS"))
+
+	log, sink := newLog(stderr, s.logLevel, s.logFormat)
+	defer sink.Close(logPatience)
+	recorder := events.NewRecorder(log, s.threshold)
+	defer recorder.Close(logPatience)
+
+	adminListener, err := listenAdmin(s.admin)
+	if err != nil {
+		return err
+	}
+	e, err := engine.New(wire(s, recorder.Tell))
+	if err != nil {
+		if adminListener != nil {
+			_ = adminListener.Close()
+		}
+		return err
+	}
+	files := openFiles(len(s.listeners)*s.engine.Loops+16, 0)
+	if err := e.Start(); err != nil {
+		return err
+	}
+
+	b := thisBuild()
+	sampler := metrics.NewSampler(e.Snapshot)
+	var stopping atomic.Bool
+	var adminServer *admin.Server
+	if adminListener != nil {
+		adminServer = admin.Serve(adminListener, admin.Config{
+			Gatherer: metrics.Registry(metrics.Sources{
+				Sampler: sampler, Config: e.Config(), Tables: func() metrics.Tables { return tables(e.Guard()) },
+				EventsLost: recorder.Dropped, LogLinesLost: sink.Dropped,
+				Version: b.version, Revision: b.revision, GoVersion: b.golang,
+			}),
+			Ready: func() (bool, string) {
+				if stopping.Load() {
+					return false, "draining"
+				}
+				return true, ""
+			},
+			Version:  b.String(),
+			ErrorLog: stdLog(log),
+		})
+	}
+	watcher := events.Watch(log, events.Sources{
+		Snapshot:  sampler.Sample,
+		Evictions: e.Guard().Evictions,
+		Descriptors: func(conns int64) (used, limit int) {
+			return openFiles(files, conns), s.machine.descriptors
+		},
+	})
+	tellStart(s, e, adminServer, log, sink)
+
+	err = waitForEnd(e, signals, log, func() { stopping.Store(true) })
+
+	watcher.Close()
+	if adminServer != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		if err := adminServer.Close(ctx); err != nil {
+			log.Warn("the admin server ended badly", zap.Error(err))
+		}
+	}
+	total := e.Snapshot()
+	var accepted, refused uint64
+	for _, l := range total.Listeners {
+		accepted, refused = accepted+l.Accepted, refused+l.Refused
+	}
+	log.Info("stopped", zap.String("event", "stopped"), zap.Uint64("accepted", accepted), zap.Uint64("refused", refused))
+	return err
+}
+
+// listenAdmin binds -admin; nil without an error means off.
+func listenAdmin(address string) (net.Listener, error) {
+	if address == "off" {
+		return nil, nil
+	}
+	ln, err := admin.Listen(address)
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return nil, fmt.Errorf("-admin %s: another program listens there; stop it, or choose another address or off", address)
+	case err != nil:
+		return nil, advise(fmt.Errorf("-admin %s: %w", address, root(err)))
+	}
+	return ln, nil
+}
+
+// advise adds what to do to errors of the admin address that have one answer. The engine explains
+// its own.
+func advise(err error) error {
+	switch {
+	case errors.Is(err, syscall.EACCES):
+		return fmt.Errorf("%w; ports below 1024 need root or CAP_NET_BIND_SERVICE", err)
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		return fmt.Errorf("%w; this machine does not have that address", err)
+	}
+	return err
+}
+
+// root is the innermost error: net's wrappers repeat the address.
+func root(err error) error {
+	for {
+		inner := errors.Unwrap(err)
+		if inner == nil {
+			return err
+		}
+		err = inner
+	}
+}
+
+// sameSignal is how soon after the first signal another one is taken for the same: a terminal and a
+// supervisor (timeout, make, go run) signal the process and then its group.
+const sameSignal = 250 * time.Millisecond
+
+// waitForEnd waits until the engine ends: by a failure, which it returns, or by a signal. The first
+// SIGTERM or SIGINT stops it in order, the second at once.
+func waitForEnd(e *engine.Engine, signals <-chan os.Signal, log *zap.Logger, stopping func()) error {
+	ctx, atOnce := context.WithCancel(context.Background())
+	defer atOnce()
+	ended := make(chan error, 2)
+	go func() { ended <- e.Wait() }()
+	var first time.Time
+	for {
+		select {
+		case err := <-ended:
+			if err != nil {
+				return fmt.Errorf("serve: %w", err)
+			}
+			return nil
+		case sig := <-signals:
+			switch {
+			case sig == syscall.SIGHUP:
+				log.Info("SIGHUP: nothing is reloaded; restart to change the configuration", zap.String("event", "signal"))
+			case first.IsZero():
+				first = time.Now()
+				log.Info("stopping: frames in flight are finished; a second signal stops at once",
+					zap.String("event", "stopping"), zap.Stringer("signal", sig), zap.Duration("drain-timeout", e.Config().DrainTimeout))
+				stopping()
+				go func() { _ = e.Stop(ctx) }()
+			case time.Since(first) < sameSignal:
+			default:
+				log.Info("stopping at once", zap.String("event", "stopping"), zap.Stringer("signal", sig))
+				atOnce()
+			}
+		}
+	}
+}
+
+// tellStart says what listens where, which limits are on and what that can cost, and warns of what
+// the flags alone do not show.
+func tellStart(s *settings, e *engine.Engine, adminServer *admin.Server, log *zap.Logger, out io.Writer) {
+	sum := &summary{build: thisBuild(), settings: s, memory: memoryTerms(s, e.Guard()), admin: "off"}
+	for i, l := range e.Snapshot().Listeners {
+		sum.listeners = append(sum.listeners, served{name: l.Name, url: s.listeners[i].boundURL(l.Address), service: l.Service})
+	}
+	if adminServer != nil {
+		sum.admin = "http://" + adminServer.Addr().String()
+	}
+	if s.logFormat == "json" {
+		sum.log(log)
+	} else {
+		var block bytes.Buffer
+		sum.print(&block)
+		_, _ = out.Write(block.Bytes())
+	}
+	if adminServer != nil && admin.Exposed(s.admin) {
+		log.Warn("-admin can be reached from other machines: whoever reaches it can profile the process",
+			zap.String("event", "admin_exposed"), zap.String("address", sum.admin))
+	}
+	for _, name := range strayEnv(os.Environ()) {
+		log.Warn("an environment variable that begins with WEIR_ is no flag and was not read",
+			zap.String("event", "unknown_variable"), zap.String("variable", name))
+	}
+}

@@ -1,0 +1,149 @@
+package main
+
+import (
+	"fmt"
+	"math/bits"
+	"strings"
+
+	"weir/engine"
+	"weir/guard"
+)
+
+// settings is everything that the flags say.
+type settings struct {
+	listen                              []string
+	admin, profile, logLevel, logFormat string
+	config                              string
+	check, printConfig, version         bool
+
+	limits    limits        // of every listener that does not say otherwise
+	listeners []listener    // listen, read
+	engine    engine.Config // without its listeners and events, which wire.go adds
+	machine   machine
+}
+
+// defaultLimits are what a listener has when nothing is given.
+func defaultLimits() limits {
+	var s settings
+	eachRow(func(r *row) {
+		if r.limit != nil && r.setting == nil && r.value != "" {
+			r.mustStore(r.field(&s), r.value)
+		}
+	})
+	return s.limits
+}
+
+// mustStore is store for values of the table itself, which a test walks.
+func (r *row) mustStore(field any, value string) {
+	if must := r.store(field, value); must != "" {
+		panic("flag " + r.name + ": default " + value + ": " + must)
+	}
+}
+
+// resolve turns what was given into settings for m: defaults, then the profile, then what was
+// given, then what depends on the machine. Its errors are *wrongValue, but for a machine that
+// cannot serve at all.
+func resolve(g given, m machine) (*settings, error) {
+	s := &settings{machine: m, engine: engine.Config{Guard: guard.DefaultConfig()}}
+	profile := "default"
+	if said, ok := g["profile"]; ok {
+		profile = said.values[0]
+	}
+	eachRow(func(r *row) {
+		said, isGiven := g[r.name]
+		values := said.values
+		switch {
+		case isGiven:
+		case profile == "bench" && r.bench != "" && r.bench != benchConns:
+			values = []string{r.bench}
+		case r.value != "":
+			values = strings.Fields(r.value) // lists have several
+		}
+		for _, v := range values {
+			r.mustStore(r.field(s), v) // given values were checked by parse
+		}
+	})
+
+	if s.engine.Loops == 0 {
+		s.engine.Loops = min(max(m.cpus, 1), 256)
+	}
+	if s.engine.Workers == 0 {
+		s.engine.Workers = 2 * max(m.cpus, 1)
+	}
+	if _, ok := g["max-buffered"]; !ok {
+		s.engine.MaxBuffered = max(m.memory/4, 1<<20) >> 20 << 20
+	}
+	if s.engine.FDReserve == 0 {
+		s.engine.FDReserve = engine.DefaultFDReserve(s.engine.Loops, len(s.listen))
+	}
+	if err := s.fitConns(g); err != nil {
+		return nil, err
+	}
+	eachRow(func(r *row) {
+		if _, isGiven := g[r.name]; profile == "bench" && r.bench == benchConns && !isGiven {
+			r.mustStore(r.field(s), fmt.Sprint(s.engine.Guard.MaxConns))
+		}
+	})
+	return s, s.checkTogether(g)
+}
+
+// mostConns is the greatest default of -max-conns: some systems allow a process a thousand million
+// descriptors, and the tables for that many connections would be allocated at start.
+const mostConns = 1 << 20
+
+// fitConns fills in the default of -max-conns and refuses what the descriptor limit cannot hold.
+func (s *settings) fitConns(g given) error {
+	m, room := &s.engine.Guard.MaxConns, s.machine.descriptors-s.engine.FDReserve
+	if room < 1 {
+		return fmt.Errorf("the limit on open files is %d, and %d are reserved (-fd-reserve): raise it with ulimit -n or LimitNOFILE=",
+			s.machine.descriptors, s.engine.FDReserve)
+	}
+	switch {
+	case *m == 0:
+		*m = min(room, mostConns)
+	case *m > room:
+		return &wrongValue{g.where("max-conns"), fmt.Sprint(*m), fmt.Sprintf(
+			"must be 0 (%s) to %d: the limit on open files is %d, and %d are reserved (-fd-reserve)",
+			rowNamed("max-conns").zero, room, s.machine.descriptors, s.engine.FDReserve)}
+	}
+	return nil
+}
+
+// checkTogether reads the listeners and checks what no flag can check alone.
+func (s *settings) checkTogether(g given) error {
+	if n := s.engine.Guard.SourceTable; bits.OnesCount(uint(n)) != 1 {
+		return &wrongValue{g.where("source-table"), fmt.Sprint(n), "must be a power of two, 8 to 67108864"}
+	}
+	if err := checkLimits(&s.limits, g.where("min-rate-grace")); err != nil {
+		return err
+	}
+	names := map[string]bool{}
+	places := map[string]bool{}
+	for _, text := range s.listen {
+		l, wrong := parseListen(g.where("listen"), text, s.limits)
+		if wrong != nil {
+			return wrong
+		}
+		place := l.network + " " + l.address
+		switch {
+		case names[l.name]:
+			return &wrongValue{g.where("listen"), text, "another listener has the same name; give one of them name=WORD"}
+		case places[place] && !strings.HasSuffix(l.address, ":0"):
+			return &wrongValue{g.where("listen"), text, "another listener has the same address"}
+		}
+		names[l.name], places[place] = true, true
+		if err := checkLimits(&l.limits, g.where("listen")+" "+shown(text)+": min-rate-grace"); err != nil {
+			return err
+		}
+		s.listeners = append(s.listeners, l)
+	}
+	return nil
+}
+
+// checkLimits checks limits that depend on each other.
+func checkLimits(l *limits, where string) error {
+	if l.MinRate > 0 && l.MinRateGrace == 0 {
+		return &wrongValue{where, "0", fmt.Sprintf("must not be 0 while min-rate is %d", l.MinRate)}
+	}
+	return nil
+}

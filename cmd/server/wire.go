@@ -1,0 +1,70 @@
+package main
+
+import (
+	"fmt"
+
+	"weir/codec/http1"
+	"weir/codec/length"
+	"weir/engine"
+	"weir/engine/service"
+	"weir/engine/service/echo"
+	"weir/engine/service/hello"
+	"weir/guard"
+)
+
+// httpFloor is what an HTTP connection may hold when -max-header is smaller: a chunk's extensions and
+// the trailers have limits of their own.
+var httpFloor = int64(http1.Default().MaxTrailers + http1.Default().MaxExtensions)
+
+// wire makes the engine's configuration of s, which resolve has checked. This is the only place
+// that says which service answers at which scheme.
+func wire(s *settings, tell func(engine.Event)) engine.Config {
+	cfg := s.engine
+	cfg.Events = tell
+	cfg.Listeners = nil
+	for i := range s.listeners {
+		l := &s.listeners[i]
+		var answers service.Service
+		var maxIn int64
+		switch l.scheme {
+		case "http":
+			answers = hello.New(hello.Config{MaxHeader: int(l.limits.maxHeader), MaxBody: l.limits.maxBody})
+			maxIn = max(l.limits.maxHeader, httpFloor)
+		case "frames":
+			answers = echo.Frames(int(l.limits.maxFrame))
+			maxIn = l.limits.maxFrame + length.HeaderBytes
+		case "line":
+			answers = echo.Lines(int(l.limits.maxLine))
+			maxIn = l.limits.maxLine + int64(len("\r\n"))
+		}
+		cfg.Listeners = append(cfg.Listeners, engine.Listener{
+			Name: l.name, Network: l.network, Address: l.address,
+			Service: answers, MaxIn: int(maxIn), Limits: l.limits.Limits, DeferAccept: l.limits.deferAccept,
+		})
+	}
+	return cfg
+}
+
+// threshold tells the value of the limit behind a reason at a listener, as one would type it.
+func (s *settings) threshold(name string, why guard.Reason) string {
+	if why == guard.ShedListenerConns {
+		for i := range s.listeners {
+			if l := &s.listeners[i]; l.name == name {
+				return fmt.Sprint(l.limits.MaxConns)
+			}
+		}
+	}
+	r := rowNamed(why.Flag())
+	if r == nil {
+		return ""
+	}
+	if r.setting != nil {
+		return r.written(r.setting(s))[0]
+	}
+	for i := range s.listeners {
+		if l := &s.listeners[i]; l.name == name {
+			return r.written(r.limit(&l.limits))[0]
+		}
+	}
+	return r.written(r.limit(&s.limits))[0]
+}

@@ -1,0 +1,183 @@
+package metrics
+
+import (
+	"strconv"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"weir/codec"
+	"weir/engine"
+	"weir/guard"
+)
+
+// Tables is what the guard tells about its tables of sources.
+type Tables struct {
+	UsedRatio float64 // of the fullest table, 0 to 1
+	Evictions uint64  // sources that lost their place to another one, all tables together
+}
+
+// Sources are what the metrics are read from. All of them may be called by any goroutine.
+type Sources struct {
+	Sampler      *Sampler
+	Config       engine.Config // in force: its limits are told beside what is used of them
+	Tables       func() Tables
+	EventsLost   func() uint64 // events that found the recorder's queue full
+	LogLinesLost func() uint64 // lines that found the log's queue full
+
+	// Version, Revision and GoVersion are told as weir_build_info.
+	Version, Revision, GoVersion string
+}
+
+// Metric is one line of the list in docs/operations.md.
+type Metric struct {
+	Name   string
+	Type   string // "counter" or "gauge"
+	Help   string
+	Labels []string
+}
+
+// List is every metric of weir's own, in the order of docs/operations.md.
+var List = []Metric{
+	{"weir_connections", "gauge", "Open connections.", nil},
+	{"weir_connections_limit", "gauge", "Open connections that there may be (-max-conns).", nil},
+	{"weir_listener_connections", "gauge", "Open connections of one listener.", []string{"listener"}},
+	{"weir_accepted_total", "counter", "Connections admitted.", []string{"listener"}},
+	{"weir_refused_total", "counter", "Connections refused at accept.", []string{"listener"}},
+	{"weir_shed_total", "counter", "Connections refused or ended, by reason.", []string{"reason"}},
+	{"weir_slowed_total", "counter", "Times that reading from a connection was paused, by reason.", []string{"reason"}},
+	{"weir_faults_total", "counter", "Connections ended because their bytes were wrong, by what was wrong.", []string{"fault"}},
+	{"weir_frames_total", "counter", "Frames, requests and lines served.", []string{"listener"}},
+	{"weir_bytes_total", "counter", "Bytes read from peers (in) and handed to the kernel for them (out).", []string{"dir"}},
+	{"weir_writes_total", "counter", "Write calls: the answers of one wake go out together.", nil},
+	{"weir_accept_errors_total", "counter", "Accepts that failed, by errno.", []string{"errno"}},
+	{"weir_loop_connections", "gauge", "Open connections of one loop.", []string{"loop"}},
+	{"weir_loop_lag_seconds", "gauge", "How late a loop's last tick ran.", []string{"loop"}},
+	{"weir_loop_lag_max_seconds", "gauge", "How late a loop ran at most within the last minute.", []string{"loop"}},
+	{"weir_loop_stale", "gauge", "1 while a loop does not answer: its numbers are old.", []string{"loop"}},
+	{"weir_loop_wakes_total", "counter", "Connection events that a loop has handled.", []string{"loop"}},
+	{"weir_source_table_used_ratio", "gauge", "Places in use in the fullest table of sources, 0 to 1.", nil},
+	{"weir_source_evictions_total", "counter", "Sources that lost their place in a table to another one.", nil},
+	{"weir_buffered_bytes", "gauge", "Bytes held for all connections: partial frames and queued output.", nil},
+	{"weir_buffered_limit_bytes", "gauge", "Bytes that may be held (-max-buffered); 0 is no limit.", nil},
+	{"weir_work_queue", "gauge", "Work that waits for the worker pool.", nil},
+	{"weir_work_running", "gauge", "Work that the worker pool does now.", nil},
+	{"weir_panics_total", "counter", "Handlers that panicked.", nil},
+	{"weir_draining", "gauge", "1 while the server stops.", nil},
+	{"weir_events_dropped_total", "counter", "Security events that were not logged because the recorder's queue was full.", nil},
+	{"weir_log_lines_dropped_total", "counter", "Log lines that were dropped because the log was slow.", nil},
+	{"weir_build_info", "gauge", "Always 1; the labels tell what runs.", []string{"version", "revision", "goversion"}},
+}
+
+// acceptErrnos are always there, at 0 too; an errno outside of the list is counted as "other".
+var acceptErrnos = []string{"EMFILE", "ENFILE", "ENOBUFS", "ENOMEM", "EPROTO", "EPERM", "ENETDOWN", "ECONNABORTED", "EINVAL", "other"}
+
+// Collector is a prometheus.Collector of List. Any goroutine.
+type Collector struct {
+	src   Sources
+	descs map[string]*prometheus.Desc
+	types map[string]prometheus.ValueType
+}
+
+// NewCollector makes a Collector that reads src.
+func NewCollector(src Sources) *Collector {
+	c := &Collector{src: src, descs: map[string]*prometheus.Desc{}, types: map[string]prometheus.ValueType{}}
+	for _, m := range List {
+		c.descs[m.Name] = prometheus.NewDesc(m.Name, m.Help, m.Labels, nil)
+		c.types[m.Name] = prometheus.GaugeValue
+		if m.Type == "counter" {
+			c.types[m.Name] = prometheus.CounterValue
+		}
+	}
+	return c
+}
+
+// Registry is a registry with a Collector of src, and those of the Go runtime and the process.
+func Registry(src Sources) *prometheus.Registry {
+	r := prometheus.NewRegistry()
+	r.MustRegister(NewCollector(src), collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return r
+}
+
+// Describe sends every metric's description.
+func (c *Collector) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range c.descs {
+		ch <- d
+	}
+}
+
+// Collect takes one snapshot, and sends what it says.
+func (c *Collector) Collect(ch chan<- prometheus.Metric) {
+	s, maxLag, tables := c.src.Sampler.Sample(), c.src.Sampler.MaxLag(), c.src.Tables()
+	send := func(name string, value float64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(c.descs[name], c.types[name], value, labels...)
+	}
+
+	send("weir_connections", float64(s.Conns))
+	send("weir_connections_limit", float64(c.src.Config.Guard.MaxConns))
+	for _, l := range s.Listeners {
+		send("weir_listener_connections", float64(l.Conns), l.Name)
+		send("weir_accepted_total", float64(l.Accepted), l.Name)
+		send("weir_refused_total", float64(l.Refused), l.Name)
+		send("weir_frames_total", float64(l.Frames), l.Name)
+	}
+	for r := guard.OK + 1; int(r) < guard.Reasons; r++ {
+		name := "weir_shed_total"
+		if r.Slows() {
+			name = "weir_slowed_total"
+		}
+		send(name, float64(s.Shed[r]), r.Label())
+	}
+	for f := codec.OK + 1; int(f) < codec.Faults; f++ {
+		send("weir_faults_total", float64(s.Faults[f]), f.Label())
+	}
+	send("weir_bytes_total", float64(s.BytesIn), "in")
+	send("weir_bytes_total", float64(s.BytesOut), "out")
+	send("weir_writes_total", float64(s.Writes))
+	for errno, n := range byErrno(s.AcceptErrors) {
+		send("weir_accept_errors_total", float64(n), errno)
+	}
+	for i, l := range s.Loops {
+		loop := strconv.Itoa(i)
+		send("weir_loop_connections", float64(l.Conns), loop)
+		send("weir_loop_lag_seconds", l.Lag.Seconds(), loop)
+		if i < len(maxLag) {
+			send("weir_loop_lag_max_seconds", maxLag[i].Seconds(), loop)
+		}
+		send("weir_loop_stale", flag(l.Stale), loop)
+		send("weir_loop_wakes_total", float64(l.Wakes), loop)
+	}
+	send("weir_source_table_used_ratio", tables.UsedRatio)
+	send("weir_source_evictions_total", float64(tables.Evictions))
+	send("weir_buffered_bytes", float64(s.Buffered))
+	send("weir_buffered_limit_bytes", float64(c.src.Config.MaxBuffered))
+	send("weir_work_queue", float64(s.WorkQueued))
+	send("weir_work_running", float64(s.WorkRunning))
+	send("weir_panics_total", float64(s.Panics))
+	send("weir_draining", flag(s.Draining))
+	send("weir_events_dropped_total", float64(c.src.EventsLost()))
+	send("weir_log_lines_dropped_total", float64(c.src.LogLinesLost()))
+	send("weir_build_info", 1, c.src.Version, c.src.Revision, c.src.GoVersion)
+}
+
+// byErrno is counted with exactly the keys of acceptErrnos.
+func byErrno(counted map[string]uint64) map[string]uint64 {
+	all := make(map[string]uint64, len(acceptErrnos))
+	for _, errno := range acceptErrnos {
+		all[errno] = 0
+	}
+	for errno, n := range counted {
+		if _, ok := all[errno]; !ok {
+			errno = "other"
+		}
+		all[errno] += n
+	}
+	return all
+}
+
+func flag(set bool) float64 {
+	if set {
+		return 1
+	}
+	return 0
+}
