@@ -2,6 +2,19 @@ package guard
 
 import "weir/guard/bucket"
 
+// Warm fetches what Read and Frame will need of a connection. It changes nothing. Called for each
+// ready connection of a wake before the first of them is served, it makes their cache misses run
+// side by side instead of one after the other; without it each costs a trip to memory, which with
+// 100,000 connections is more than all the rest of the guard. At most a few dozen at a time.
+//
+// hot: 0 allocs, see BenchmarkGuardFrame.
+func (l *Loop) Warm(id ID) {
+	c := &l.conns[id]
+	if t := l.policies[c.policy%maxPolicies].frames[c.flags>>kindShift]; t != nil {
+		l.warmed += t.Touch(&c.handle)
+	}
+}
+
 // Read charges n bytes that have been read. The bytes are here: they are always charged, and the
 // Verdict's Wait, when above 0, is how long to leave the peer's further bytes to the kernel. The
 // debt of a connection, and of a source, ends at one burst.

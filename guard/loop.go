@@ -109,6 +109,7 @@ type Loop struct {
 	service  budget.Clock
 	prepaid  prepaid
 	counts   Counts
+	warmed   uint64 // keeps Warm's loads from being left out
 
 	wheel *wheel.Wheel
 	cold  []cold

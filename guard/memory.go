@@ -41,7 +41,7 @@ func (m Memory) String() string {
 //
 // The wheel's term: each connection has one entry that counts, and can leave others behind when a
 // deadline moves closer, a few within a hop of at most four times its shortest timeout; an entry is
-// 4.1 bytes. An ordinary load stays near one entry a connection. Stale entries of connections that
+// 5.2 bytes at most. An ordinary load stays near one entry a connection. Stale entries of connections that
 // have gone are among them, because IDs are reused with the entries they have. Any goroutine.
 func (g *Guard) Memory() Memory {
 	g.mu.Lock()
@@ -70,7 +70,7 @@ func (g *Guard) Memory() Memory {
 		Term{"connection records, hot", conns * recordBytes},
 		Term{"connection records, cold", conns * coldBytes},
 		Term{"timer wheels, slots", int64(len(g.loops)) * wheelBase},
-		Term{"timer wheels, entries", conns * int64(entries) * int64(wheel.ChunkBytes) / int64(wheel.ChunkIDs)},
+		Term{"timer wheels, entries", conns * int64(entries) * int64(wheel.ChunkBytes) / int64(wheel.ChunkIDs) * 5 / 4}, // as slices grow
 	)
 }
 

@@ -325,6 +325,11 @@ func (t *Table) Left(h *Handle, now mono.Time) int {
 	return int(t.tokens(uint64(t.tau - r)))
 }
 
+// Touch reads h's word, for what that does to the caches. The result means nothing.
+func (t *Table) Touch(h *Handle) uint64 {
+	return t.sets[h.set&t.mask][h.set>>(t.hint&31)%Ways].Load()
+}
+
 // Burst is the number of tokens in a full bucket.
 func (t *Table) Burst() int { return int(t.burst) }
 

@@ -1,0 +1,73 @@
+package lab
+
+import (
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+// arrows says what each folder may import of weir's own; a trailing slash means the folder and all
+// below it. docs/architecture.md draws the same.
+var arrows = map[string][]string{
+	"codec":                {},
+	"codec/":               {"codec"},
+	"guard":                {"guard/mono", "guard/source", "guard/bucket", "guard/budget", "guard/wheel", "guard/census"},
+	"guard/mono":           {},
+	"guard/source":         {},
+	"guard/bucket":         {"guard/mono", "guard/source"},
+	"guard/budget":         {"guard/mono"},
+	"guard/wheel":          {"guard/mono"},
+	"guard/census":         {"guard/source"},
+	"engine":               {"guard", "guard/mono", "codec", "engine/service"},
+	"engine/service":       {"codec"},
+	"engine/service/echo":  {"engine/service", "codec", "codec/"},
+	"engine/service/hello": {"engine/service", "codec", "codec/"},
+	"internal/admin":       {},
+	"internal/events":      {"engine", "guard"},
+	"internal/metrics":     {"engine", "guard", "codec"},
+	"internal/lab":         {},
+	"internal/e2e":         {},
+	"cmd/server":           {"engine", "engine/", "guard", "guard/", "codec/", "internal/admin", "internal/events", "internal/metrics"},
+	"bench":                {"bench/"},
+	"bench/":               {"bench", "bench/"},
+	"cmd/bench":            {"bench", "bench/"},
+}
+
+// TestArrows compares the drawing with what the code imports, tests left out.
+func TestArrows(t *testing.T) {
+	out, err := exec.Command("go", "list", "-f", `{{.ImportPath}}{{range .Imports}} {{.}}{{end}}`, "weir/...").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := 0
+	for line := range strings.Lines(string(out)) {
+		f := strings.Fields(line)
+		pkg := strings.TrimPrefix(f[0], "weir/")
+		allowed, known := arrows[pkg]
+		if !known {
+			dir, _, _ := strings.Cut(pkg, "/")
+			if allowed, known = arrows[dir+"/"]; !known {
+				t.Errorf("%s is not in the drawing", pkg)
+				continue
+			}
+		}
+		seen++
+		for _, imp := range f[1:] {
+			if imp, ours := strings.CutPrefix(imp, "weir/"); ours && !permits(allowed, imp) {
+				t.Errorf("%s imports %s, which the drawing does not show", pkg, imp)
+			}
+		}
+	}
+	if seen < 20 {
+		t.Errorf("only %d packages were looked at", seen)
+	}
+}
+
+func permits(allowed []string, imp string) bool {
+	for _, a := range allowed {
+		if a == imp || strings.HasSuffix(a, "/") && strings.HasPrefix(imp, a) {
+			return true
+		}
+	}
+	return false
+}
