@@ -111,7 +111,7 @@ func (c *conn) sink(n int) *[]byte {
 	case l.cur == c:
 		return &l.out
 	default: // written to from another connection's wake
-		c.out = bytebufferpool.Get()
+		c.out = borrow(n)
 		l.g.Owe(c.id)
 		l.want(c)
 		return &c.out.B

@@ -186,16 +186,21 @@ func (e *Engine) Start() error {
 		}
 		go func() {
 			e.running.Wait()
-			e.pool.close()
-			for i := range e.cfg.Listeners {
-				if ln := &e.cfg.Listeners[i]; ln.Network == "unix" {
-					_ = os.Remove(ln.Address)
-				}
-			}
-			close(e.done)
+			e.finish()
 		}()
 	})
 	return nil
+}
+
+// finish ends what is left when the loops have ended.
+func (e *Engine) finish() {
+	e.pool.close()
+	for i := range e.cfg.Listeners {
+		if ln := &e.cfg.Listeners[i]; ln.Network == "unix" {
+			_ = os.Remove(ln.Address)
+		}
+	}
+	close(e.done)
 }
 
 // fail records why a loop ended by itself, and ends the others: half an engine would lose the

@@ -501,3 +501,19 @@ func eventually(t testing.TB, what string, ok func() bool) {
 		}
 	}
 }
+
+func TestStopWithoutStart(t *testing.T) {
+	cfg := Config{Loops: 2, Guard: guard.DefaultConfig(), Listeners: []Listener{{
+		Name: "test", Network: "tcp", Address: "127.0.0.1:0", Service: echo.Lines(10), MaxIn: 12, Limits: DefaultLimits(),
+	}}}
+	e, err := New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := e.Stop(context.Background()); err != nil {
+		t.Error(err)
+	}
+	if err := e.Wait(); err != nil {
+		t.Error(err)
+	}
+}

@@ -3,7 +3,6 @@ package engine
 import (
 	"unsafe"
 
-	"github.com/valyala/bytebufferpool"
 	"golang.org/x/sys/unix"
 
 	"weir/codec"
@@ -204,14 +203,14 @@ func (l *loop) serve(c *conn, b []byte) (used int) {
 
 // keep stores what is not finished with.
 func (l *loop) keep(c *conn, b []byte) {
-	c.in = bytebufferpool.Get()
-	c.in.B = append(c.in.B[:0], b...)
+	c.in = borrow(len(b))
+	c.in.B = append(c.in.B, b...)
 	c.inOff = 0
 }
 
 // unkeep gives the inbound buffer back.
 func (l *loop) unkeep(c *conn) {
-	bytebufferpool.Put(c.in)
+	giveBack(c.in)
 	c.in, c.inOff = nil, 0
 }
 

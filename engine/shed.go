@@ -6,7 +6,6 @@ import (
 	"runtime/debug"
 	"time"
 
-	"github.com/valyala/bytebufferpool"
 	"golang.org/x/sys/unix"
 
 	"weir/codec"
@@ -118,7 +117,7 @@ func (l *loop) end(c *conn, withReset bool) {
 		l.unkeep(c)
 	}
 	if c.out != nil {
-		bytebufferpool.Put(c.out)
+		giveBack(c.out)
 		c.out = nil
 	}
 	l.buffered -= int64(c.acct)

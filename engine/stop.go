@@ -15,6 +15,12 @@ import (
 // returns when all loops have ended. Any goroutine; a second call waits with the first.
 func (e *Engine) Stop(ctx context.Context) error {
 	e.stopOnce.Do(func() { close(e.stopping) })
+	e.startOnce.Do(func() { // never started
+		for _, l := range e.loops {
+			l.release()
+		}
+		e.finish()
+	})
 	for _, l := range e.loops {
 		l.do(l.drain)
 	}

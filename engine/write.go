@@ -2,7 +2,6 @@ package engine
 
 import (
 	"github.com/panjf2000/gnet/v2/pkg/netpoll"
-	"github.com/valyala/bytebufferpool"
 	"golang.org/x/sys/unix"
 
 	"weir/engine/service"
@@ -28,8 +27,8 @@ func (l *loop) flush(c *conn) {
 	}
 	l.wrote(c, n)
 	if n < len(p) {
-		c.out = bytebufferpool.Get()
-		c.out.B = append(c.out.B[:0], p[n:]...)
+		c.out = borrow(len(p) - n)
+		c.out.B = append(c.out.B, p[n:]...)
 		c.sent = 0
 		c.acked = c.bytesOut - min(c.bytesOut, uint64(unsent(c.fd)))
 		l.g.Owe(c.id)
@@ -63,7 +62,7 @@ func (l *loop) writable(c *conn) {
 	c.sent += n
 	l.progress(c)
 	if c.sent == len(c.out.B) {
-		bytebufferpool.Put(c.out)
+		giveBack(c.out)
 		c.out, c.sent = nil, 0
 		l.g.Settled(c.id)
 	} else if c.sent > len(c.out.B)/2 { // queue in front, not behind what is gone
