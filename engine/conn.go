@@ -58,6 +58,7 @@ const (
 	lingering                   // our FIN is sent; what still arrives is thrown away
 	politely                    // after flushing, linger: the peer may still be sending
 	fresh                       // a frame was served since the clocks were set
+	idling                      // the guard has taken the frame in fresh as the begin of Idle
 	paused                      // the guard has been told that we do not read
 	spared                      // a deadline was put off once because bytes had arrived
 	gone                        // closed; the struct waits for reuse

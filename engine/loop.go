@@ -38,11 +38,14 @@ type loop struct {
 	spareConn []*conn // for reuse
 	conns     int
 
-	buf  []byte // what one read brings
-	out  []byte // what the present wake answers
-	cur  *conn  // whose wake it is; nil between
-	rsa  unix.RawSockaddrAny
-	pool *workers
+	buf []byte // what one read brings
+	out []byte // what the present wake answers
+	cur *conn  // whose wake it is; nil between
+	// Bytes of the present read that the guard has not been told of, and what it said of them.
+	uncharged int
+	verdict   guard.Verdict
+	rsa       unix.RawSockaddrAny
+	pool      *workers
 
 	timerFD  int
 	armed    mono.Time // when the timer rings; 0: it does not
@@ -135,7 +138,10 @@ func (l *loop) wake(c *conn, ev uint32) {
 }
 
 // enter begins a wake of c: what it writes is gathered in l.out.
-func (l *loop) enter(c *conn) { l.cur = c }
+func (l *loop) enter(c *conn) {
+	l.cur = c
+	l.uncharged, l.verdict = 0, guard.Verdict{} // a panic may have left them
+}
 
 // leave ends it: what was gathered goes out in one write. It also contains a handler's panic.
 func (l *loop) leave(c *conn, gen uint32) {

@@ -33,7 +33,7 @@ func (l *loop) readable(c *conn) {
 	}
 	c.bytesIn += uint64(n)
 	l.count.bytesIn += uint64(n)
-	v := l.g.Read(c.id, n)
+	l.uncharged = n
 
 	if c.in == nil {
 		used := 0
@@ -53,6 +53,11 @@ func (l *loop) readable(c *conn) {
 			l.serveKept(c)
 		}
 	}
+	if l.uncharged > 0 && c.state&gone == 0 { // no frame was complete
+		l.verdict = l.g.Read(c.id, n)
+	}
+	v := l.verdict
+	l.uncharged, l.verdict = 0, guard.Verdict{}
 	if c.state&(gone|closing) != 0 {
 		return
 	}
@@ -60,6 +65,18 @@ func (l *loop) readable(c *conn) {
 		l.throttle(c, v)
 	}
 	l.clocks(c)
+}
+
+// charge charges a frame and, when it is the first of a read, the read's bytes with it.
+func (l *loop) charge(c *conn) (r guard.Reason) {
+	if n := l.uncharged; n > 0 {
+		l.uncharged = 0
+		l.verdict, r = l.g.ReadFrame(c.id, n)
+		c.state |= idling
+		return r
+	}
+	c.state &^= idling
+	return l.g.Frame(c.id)
 }
 
 // proceed serves what is kept, and acts on the end of the stream when nothing is left to serve.
@@ -175,7 +192,7 @@ func (l *loop) serve(c *conn, b []byte) (used int) {
 			l.fault(c, u.Fault)
 			return used
 		case codec.Frame:
-			if r := l.g.Frame(c.id); r != guard.OK {
+			if r := l.charge(c); r != guard.OK {
 				l.refuse(c, r, service.TooMany)
 				return used
 			}

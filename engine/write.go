@@ -182,14 +182,16 @@ func (l *loop) clocks(c *conn) {
 	}
 	stage := c.sess.Stage()
 	if c.state&fresh != 0 || stage != c.stage {
-		if c.state&fresh != 0 && stage != service.Between {
-			l.g.Phase(c.id, guard.Idle) // a frame was completed before this one began
+		if c.state&(fresh|idling) == fresh {
+			l.g.Phase(c.id, guard.Idle) // a frame was completed, whatever has begun since
 		}
-		l.g.Phase(c.id, phases[stage])
+		if stage != service.Between || c.state&fresh == 0 {
+			l.g.Phase(c.id, phases[stage])
+		}
 		c.stage = stage
 	}
 	l.drip(c)
-	c.state &^= fresh
+	c.state &^= fresh | idling
 }
 
 // unknownStage makes the next clocks set the phase anew.

@@ -44,7 +44,7 @@ func (l *Loop) admit(p *Policy, peer netip.Addr) (ID, Reason) {
 		}
 		levels := p.levels[kind]
 		for i := range levels {
-			if t := levels[i].rate; t != nil && !t.Allow(&handles[i], 1, l.now) {
+			if t := levels[i].rate; t != nil && !t.AllowOne(&handles[i], l.now) {
 				l.takeBack(p, kind, places[:n], handles[:i])
 				return 0, finest(i, ShedSourceConnRate, ShedPrefixConnRate)
 			}

@@ -79,13 +79,9 @@ func (b *guardBench) turn(d time.Duration) {
 }
 
 func (b *guardBench) frame(id ID, n int) {
-	if v := b.l.Read(id, n); v.Reason != OK {
+	if v, r := b.l.ReadFrame(id, n); v.Reason != OK || r != OK {
 		b.bad++
 	}
-	if r := b.l.Frame(id); r != OK {
-		b.bad++
-	}
-	b.l.Phase(id, Idle)
 }
 
 // library is the same policy put together from libraries: time.Now, rate.Limiter for bytes and for
@@ -144,8 +140,8 @@ func (s *library) frame(id ID, n int) bool {
 	return ok && l.AllowN(now, 1)
 }
 
-// BenchmarkGuardFrame is the whole guard for one frame of a random connection (Read, Frame,
-// Phase(Idle)) with 1 MiB tables, the wheel running, a turn every 16 frames and a frame every
+// BenchmarkGuardFrame is the whole guard for one frame of a random connection (ReadFrame:
+// Read, Frame and Phase(Idle)) with 1 MiB tables, the wheel running, a turn every 16 frames and a frame every
 // microsecond of synthetic time; beside it the same policy from libraries, whose ns are also
 // reported as a ratio. warm16 is the same with the 16 connections of a turn known beforehand, as
 // an event loop knows them, and fetched by Warm. every8 is a read of 8 frames, per frame.

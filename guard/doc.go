@@ -54,7 +54,8 @@
 //
 // # Without the engine
 //
-// Call [Loop.Turn] with the time at each wake; [Loop.Admit] for each accepted connection;
+// Call [Loop.Turn] with the time at each wake, before anything else; [Loop.Warm] for each ready
+// connection, where there are many; [Loop.Admit] for each accepted connection;
 // [Loop.Read] for bytes and [Loop.Frame] for frames as they come; [Loop.Phase] as the connection
 // goes from one thing to the next; [Loop.Expire] at least at [Loop.Next]; [Loop.Gone] once at the
 // end. See the examples.

@@ -16,8 +16,12 @@ func (l *Loop) Expire(budget int, due func(ID, Reason)) bool {
 	if l.wheel == nil {
 		return true
 	}
+	tick := wheel.TickOf(l.now)
+	if l.wheel.Done(tick) { // most turns: nothing can be due before the next tick
+		return true
+	}
 	l.due = due
-	done := l.wheel.Advance(wheel.TickOf(l.now), budget, l.visit)
+	done := l.wheel.Advance(tick, budget, l.visit)
 	l.due = nil
 	return done
 }

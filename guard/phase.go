@@ -24,14 +24,7 @@ func (l *Loop) Phase(id ID, ph Phase) {
 	if ph == Idle { // after each frame: first, and on its own
 		c.phase, c.in = Idle, 0
 		c.flags &^= told | inHead | inFrame
-		if p.idle == 0 {
-			c.read = 0
-			return
-		}
-		spread := uint64(uint32(id)*0x9e3779b1) * p.jitter >> 32
-		fine := fineUp(l.now+mono.Time(p.idle)) + int64(spread)
-		c.read = fineWord(fine)
-		l.arm(uint32(id), c, p, fineTick(fine))
+		l.idle(uint32(id), c, p)
 		return
 	}
 	if c.phase == First && (ph == Head || ph == Frame) && p.first != 0 {
@@ -56,6 +49,19 @@ func (l *Loop) Phase(id ID, ph Phase) {
 		c.in = 0
 		l.begin(id, c, p.write)
 	}
+}
+
+// idle starts the idle timeout, spread a little so that connections made together do not end
+// together.
+func (l *Loop) idle(id uint32, c *record, p *Policy) {
+	if p.idle == 0 {
+		c.read = 0
+		return
+	}
+	spread := uint64(id*0x9e3779b1) * p.jitter >> 32
+	fine := fineUp(l.now+mono.Time(p.idle)) + int64(spread)
+	c.read = fineWord(fine)
+	l.arm(id, c, p, fineTick(fine))
 }
 
 // begin starts the phase's own deadline; a d of 0 is none.

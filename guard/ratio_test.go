@@ -30,7 +30,7 @@ func BenchmarkDistinctSources(b *testing.B) {
 			now += 1000
 			k, _ := source.Of(next(&x))
 			h := bucket.HandleOf(hash.Sum(k.Bits))
-			t.Allow(&h, 1, now)
+			t.AllowOne(&h, now)
 		}
 		ours = float64(b.Elapsed().Nanoseconds()) / float64(b.N)
 	})

@@ -44,7 +44,7 @@ func (m *Meter) Allow(c Cell, n uint64, now mono.Time) (Cell, bool) {
 		return c, false
 	}
 	u := m.at(now)
-	tat := max(uint64(c), u) + n<<(m.shift&63)
+	tat := max(uint64(c), u) + n*m.unit
 	if tat-u > m.tau {
 		return c, false
 	}
@@ -55,7 +55,7 @@ func (m *Meter) Allow(c Cell, n uint64, now mono.Time) (Cell, bool) {
 // debt now. If so, Owe must follow. Any goroutine.
 func (m *Meter) Take(c Cell, n uint64, now mono.Time) (Cell, bool) {
 	u := m.at(now)
-	c = Cell(max(uint64(c), u) + n<<(m.shift&63))
+	c = Cell(max(uint64(c), u) + n*m.unit)
 	return c, uint64(c)-u > m.tau
 }
 

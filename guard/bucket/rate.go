@@ -44,13 +44,13 @@ const Slack = time.Second
 // scale is a Limit compiled: time as units, tokens as units.
 //
 // A unit is a token's time shared by 2^shift; its length in ns need not be whole. Units of an
-// instant are one multiplication and a shift, exact to 2^-60, and the same in every loop.
-// Costs are a shift, so they are exact as long as shift ≥ 0.
+// instant are the upper half of one multiplication, the same in every loop: no division, no table.
+// Costs are a multiplication by a power of two, so they are exact as long as shift ≥ 0.
 type scale struct {
-	mul   uint64 // units per ns = mul / 2^(58+down)
-	down  uint8
-	shift int8    // units per token = 2^shift; negative: 2^-shift tokens per unit
+	mul   uint64  // units per ns × 2^58, rounded to nearest: a rate of 1 an hour is exact to 10^-6
+	unit  uint64  // 2^shift, units per token; 0 when shift is negative
 	perNs float64 // units per ns, for the rare way back
+	shift int8    // negative: 2^-shift tokens per unit
 }
 
 // newScale picks the finest grain (at most l.Grain) for which a second is at most 2^30 units, and
@@ -68,35 +68,28 @@ func newScale(l Limit, room int64, limit float64) scale {
 		shift--
 	}
 	s := scale{shift: int8(shift), perNs: math.Ldexp(perNs, shift)}
-	// perNs is in [2^(e-1), 2^e) with e ≤ 4, so the quotient tokens·2^shift·2^(58+down) / per is
-	// below 2^62 and has 59 good bits.
-	_, e := math.Frexp(s.perNs)
-	down := max(0, 4-e)
-	num, sh := uint64(l.Tokens), 58+down+shift
-	hi, lo := shl128(num, sh)
-	q, _ := bits.Div64(hi, lo, uint64(l.Per))
-	s.mul, s.down = q, uint8(down)
-	return s
-}
-
-func shl128(x uint64, n int) (hi, lo uint64) {
-	if n >= 64 {
-		return x << uint(n-64), 0
+	s.mul = uint64(math.Round(math.Ldexp(s.perNs, 58))) // perNs < 11: fits
+	if shift >= 0 {
+		s.unit = 1 << uint(shift)
 	}
-	return x >> uint(64-n), x << uint(n)
+	return s
 }
 
 // at is the instant in units. Good for nine years of mono.Time.
 func (s *scale) at(now mono.Time) uint64 {
 	hi, _ := bits.Mul64(uint64(now)<<6, s.mul)
-	return hi >> (s.down & 63)
+	return hi
 }
 
-// cost is n tokens in units, rounded to nearest and at least one.
+// cost is n tokens in units, rounded to nearest and at least one; n is at least 1.
 func (s *scale) cost(n uint64) uint64 {
-	if s.shift >= 0 {
-		return n << uint(s.shift&63)
+	if c := n * s.unit; c != 0 {
+		return c
 	}
+	return s.grouped(n)
+}
+
+func (s *scale) grouped(n uint64) uint64 {
 	d := uint(-s.shift) & 63
 	return max(1, (n+1<<(d-1))>>d)
 }

@@ -179,6 +179,9 @@ func (w *Wheel) Advance(to uint32, budget int, visit func(id uint32)) bool {
 	}
 }
 
+// Done reports whether Advance to tick to would find nothing to take up because it has been there.
+func (w *Wheel) Done(to uint32) bool { return int32(to-w.hand) <= 0 && w.pend == 0 }
+
 // ahead is the distance from tick t to the next filled slot, 1 to Slots; 0 when all are empty.
 func (w *Wheel) ahead(t uint32) uint32 {
 	first := (t + 1) & mask
