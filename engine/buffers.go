@@ -2,29 +2,32 @@ package engine
 
 import "github.com/valyala/bytebufferpool"
 
-// Buffers come from two pools. One pool learns what size is usual and hands that out to everybody:
-// after some large answers, each of ten thousand dripped heads would sit in 64 KiB.
-var smallBuffers, largeBuffers bytebufferpool.Pool
+// Buffers come in classes by what they are to hold, each with a pool of its own. One pool for all
+// learns what size is usual and hands that out to everybody: after a while of 64 KiB frames a peer
+// could make each one-byte piece of a head cost 128 KiB. What is larger than the last class is
+// allocated as it is needed and left to the garbage collector, so that memory goes back after an
+// attack instead of waiting in a pool.
+var bufferClasses = [...]struct {
+	bytes int
+	pool  bytebufferpool.Pool
+}{{bytes: 512}, {bytes: 4 << 10}, {bytes: 64 << 10}}
 
-const (
-	smallBuffer = 4 << 10 // bytes; what a partial head or frame of a slow peer mostly needs
-	largeBuffer = 4 << 20 // above this a buffer is left to the garbage collector
-)
-
-// borrow returns an empty buffer for about n bytes.
+// borrow returns an empty buffer for n bytes.
 func borrow(n int) *bytebufferpool.ByteBuffer {
-	if n <= smallBuffer {
-		return smallBuffers.Get()
+	for i := range bufferClasses {
+		if c := &bufferClasses[i]; n <= c.bytes {
+			return c.pool.Get()
+		}
 	}
-	return largeBuffers.Get()
+	return &bytebufferpool.ByteBuffer{B: make([]byte, 0, n)}
 }
 
 // giveBack takes a buffer of borrow's that is not used any more.
 func giveBack(b *bytebufferpool.ByteBuffer) {
-	switch n := cap(b.B); {
-	case n <= smallBuffer:
-		smallBuffers.Put(b)
-	case n <= largeBuffer:
-		largeBuffers.Put(b)
+	for i := range bufferClasses {
+		if c := &bufferClasses[i]; cap(b.B) <= c.bytes {
+			c.pool.Put(b)
+			return
+		}
 	}
 }

@@ -60,7 +60,6 @@ const (
 	fresh                       // a frame was served since the clocks were set
 	idling                      // the guard has taken the frame in fresh as the begin of Idle
 	paused                      // the guard has been told that we do not read
-	spared                      // a deadline was put off once because bytes had arrived
 	gone                        // closed; the struct waits for reuse
 )
 
@@ -123,12 +122,7 @@ func (c *conn) sink(n int) *[]byte {
 func (c *conn) Room() int { return max(0, c.ln.MaxOut-c.outstanding()) }
 
 // Close is service.Conn's.
-func (c *conn) Close() {
-	c.state |= closing
-	if c.sess != nil && c.sess.Partial() {
-		c.state |= politely // the rest of a message that nobody wants is still under way
-	}
-}
+func (c *conn) Close() { c.state |= closing | politely }
 
 // Peer is service.Conn's.
 func (c *conn) Peer() netip.AddrPort { return c.peer }

@@ -7,6 +7,7 @@ import (
 
 	"weir/codec"
 	"weir/guard"
+	"weir/guard/mono"
 )
 
 // counters are one loop's. On the loop's goroutine only: a reader asks the loop for a copy, so
@@ -64,7 +65,11 @@ func (e *Engine) Snapshot() Snapshot {
 	default:
 		for i, l := range e.loops {
 			e.last[i].stale = true
-			l.do(func() { answers <- answer{i, l.report()} })
+			asked := mono.Now()
+			l.do(func() {
+				l.late(mono.Now().Sub(asked))
+				answers <- answer{i, l.report()}
+			})
 		}
 		limit := time.NewTimer(snapshotWait)
 		defer limit.Stop()

@@ -95,6 +95,7 @@ func New(cfg Config) (*Engine, error) {
 			l.release()
 		}
 		e.pool.close()
+		e.closePollers()
 		return nil, err
 	}
 	return e, nil
@@ -165,6 +166,7 @@ func (e *Engine) newLoop(no int) (*loop, error) {
 		return l, fmt.Errorf("start loop %d: %w", no, err)
 	}
 	l.g = e.g.Loop(e.cfg.Guard.MaxConns)
+	l.g.Probe = l.probe
 	l.openSpare()
 	return l, nil
 }
@@ -195,6 +197,7 @@ func (e *Engine) Start() error {
 // finish ends what is left when the loops have ended.
 func (e *Engine) finish() {
 	e.pool.close()
+	e.closePollers()
 	for i := range e.cfg.Listeners {
 		if ln := &e.cfg.Listeners[i]; ln.Network == "unix" {
 			_ = os.Remove(ln.Address)

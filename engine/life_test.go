@@ -102,6 +102,7 @@ func TestPipelinedFloodLeavesOthersTheirTurn(t *testing.T) {
 
 // TestSilentReaderCostsMaxOut asks for 64 MiB and reads nothing.
 func TestSilentReaderCostsMaxOut(t *testing.T) {
+	t.Parallel()
 	e, addr := serve(t, echo.Frames(1<<20), 1<<20+4, func(c *Config) {
 		l := &c.Listeners[0]
 		l.MaxOut, l.MinRateGrace, l.WriteTimeout = 256<<10, time.Second, 2*time.Second
@@ -131,13 +132,14 @@ func TestSilentReaderCostsMaxOut(t *testing.T) {
 
 // TestSlowReaderAboveTheRateGetsAll reads at a steady trickle that stays above the minimum.
 func TestSlowReaderAboveTheRateGetsAll(t *testing.T) {
+	t.Parallel()
 	e, addr := serve(t, echo.Frames(1<<20), 1<<20+4, func(c *Config) {
 		l := &c.Listeners[0]
-		l.MaxOut, l.MinRate, l.MinRateGrace, l.WriteTimeout = 32<<10, 100_000, 500*time.Millisecond, time.Second
+		l.MaxOut, l.MinRate, l.MinRateGrace, l.WriteTimeout = 32<<10, 50_000, 2*time.Second, 3*time.Second
 	})
 	c := dial(t, addr)
 	c.SetReadBuffer(16 << 10)
-	const frames, size = 20, 16 << 10
+	const frames, size = 40, 16 << 10 // more than the grace lasts
 	go func() {
 		for i := range frames {
 			c.Write(length.Append(nil, bytes.Repeat([]byte{byte(i)}, size)))

@@ -3,6 +3,7 @@ package engine
 import (
 	"net/http"
 	"runtime/debug"
+	"sync"
 	"time"
 
 	"github.com/panjf2000/gnet/v2/pkg/errors"
@@ -16,10 +17,11 @@ import (
 )
 
 const (
-	readBytes   = 64 << 10 // one read; the loop has one such buffer, connections have none
-	turnFrames  = 128      // frames of one connection served before the others have their turn
-	turnTimers  = 64       // deadlines looked at before sockets have their turn again
-	turnAccepts = 16       // connections taken from one listener before the others have their turn
+	readBytes   = 64 << 10         // one read; the loop has one such buffer, connections have none
+	turnFrames  = 32               // frames of one connection served before the others have their turn
+	turnTimers  = 64               // deadlines looked at before sockets have their turn again
+	turnTime    = time.Millisecond // for what earlier turns left over, before sockets have theirs
+	turnAccepts = 16               // connections taken from one listener before the others have their turn
 	tick        = 1 << 24 * time.Nanosecond
 )
 
@@ -27,9 +29,11 @@ const (
 // alone. Everything is on the loop's goroutine only, but the fields in the first group.
 type loop struct {
 	// Any goroutine.
-	e  *Engine
-	no int
-	p  *netpoll.Poller
+	e    *Engine
+	no   int
+	p    *netpoll.Poller
+	gate sync.RWMutex // held for reading by who wakes the loop
+	deaf bool         // the poller is closed; written under gate
 
 	g         *guard.Loop
 	listeners []*listener
@@ -47,15 +51,16 @@ type loop struct {
 	rsa       unix.RawSockaddrAny
 	pool      *workers
 
-	timerFD  int
-	armed    mono.Time // when the timer rings; 0: it does not
-	timers   timers
-	again    []turn // connections with units left over from their turn
-	wakeSet  bool   // a task for again or for unfinished deadlines is queued
-	due      func(guard.ID, guard.Reason)
-	spareFD  int
-	draining bool
-	stopped  bool
+	timerFD    int
+	armed      mono.Time // when the timer rings; 0: it does not
+	timers     timers
+	again      []turn // connections with units left over from their turn, in order
+	spareTurns []turn // the other array of again
+	soon       bool   // something was left over: the timer is to ring at once
+	due        func(guard.ID, guard.Reason)
+	spareFD    int
+	draining   bool
+	stopped    bool
 
 	date     []byte
 	dateNext mono.Time
@@ -206,32 +211,37 @@ func (l *loop) settle(c *conn) {
 	l.want(c)
 }
 
-// onTimer runs what is due: it drives the guard's deadlines and the loop's own timers.
+// onTimer runs what is due: what earlier turns left over, the guard's deadlines, the loop's own
+// timers. Each has a bound, and what it leaves over comes back through the poller, after the
+// sockets that are ready. (A task by Trigger would not: the poller runs tasks until none is left.)
 func (l *loop) onTimer() {
 	var b [8]byte
 	if n, _ := read(l.timerFD, b[:]); n == 0 {
 		return // a stale event
 	}
 	now := l.g.Now()
-	l.count.lag = max(0, now.Sub(l.armed))
-	l.count.maxLag = max(l.count.maxLag, l.count.lag)
-	l.armed = 0
-	l.deadlines()
-	for {
+	if !l.soon {
+		l.late(now.Sub(l.armed))
+	}
+	l.armed, l.soon = 0, false
+	l.leftovers()
+	if !l.g.Expire(turnTimers, l.due) {
+		l.soon = true
+	}
+	for range turnTimers {
 		t, ok := l.timers.pop(now)
 		if !ok {
 			return
 		}
 		l.fire(t)
 	}
+	l.soon = true
 }
 
-// deadlines lets the guard judge a bounded number of connections; the rest has its turn after the
-// sockets that are ready.
-func (l *loop) deadlines() {
-	if !l.g.Expire(turnTimers, l.due) {
-		l.later()
-	}
+// late records how long after its time the loop came to something.
+func (l *loop) late(d time.Duration) {
+	l.count.lag = max(0, d)
+	l.count.maxLag = max(l.count.maxLag, l.count.lag)
 }
 
 // arm sets the timer for the earliest thing to time, unless it rings before that anyway. A loop
@@ -239,45 +249,45 @@ func (l *loop) deadlines() {
 // would cost 8 % of a core, most of it the runtime's own reaction to a thread that wakes often.
 func (l *loop) arm() {
 	now := l.g.Now()
-	if l.armed != 0 && l.armed <= now.Add(tick) {
+	if l.armed != 0 && (l.armed <= now || !l.soon && l.armed <= now.Add(tick)) {
 		return
 	}
-	next := l.g.Next()
-	if len(l.timers) > 0 && (next == 0 || l.timers[0].at < next) {
-		next = l.timers[0].at
-	}
-	if next == 0 || l.armed != 0 && l.armed <= next {
-		return
+	next := now
+	if !l.soon {
+		next = l.g.Next()
+		if len(l.timers) > 0 && (next == 0 || l.timers[0].at < next) {
+			next = l.timers[0].at
+		}
+		if next == 0 || l.armed != 0 && l.armed <= next {
+			return
+		}
+		next = max(next, now)
 	}
 	l.armed = next
 	spec := unix.ItimerSpec{Value: unix.NsecToTimespec(int64(max(1, next-now)))}
 	_ = unix.TimerfdSettime(l.timerFD, 0, &spec, nil)
 }
 
-// later has the loop come back, after the sockets that are ready, to what its budgets left over.
-func (l *loop) later() {
-	if !l.wakeSet {
-		l.wakeSet = true
-		_ = l.p.Trigger(queue.LowPriority, l.leftovers, nil)
+// leftovers gives connections that had used up their turn another one, for as long as a turn of the
+// loop may take.
+func (l *loop) leftovers() {
+	if len(l.again) == 0 {
+		return
 	}
-}
-
-func (l *loop) leftovers(any) error {
-	l.wakeSet = false
-	l.g.Turn(mono.Now())
 	list := l.again
-	l.again = nil
-	for _, t := range list {
+	l.again = l.spareTurns[:0]
+	until := l.g.Now().Add(turnTime)
+	for i, t := range list {
+		if i > 0 && mono.Now() > until {
+			l.again = append(l.again, list[i:]...)
+			l.soon = true
+			break
+		}
 		if t.c.gen == t.gen && t.c.state&again != 0 {
 			l.resume(t.c)
 		}
 	}
-	if l.again == nil {
-		l.again = list[:0]
-	}
-	l.deadlines()
-	l.arm()
-	return l.ended()
+	l.spareTurns = list
 }
 
 // resume continues serving what a connection has already sent.
@@ -297,8 +307,13 @@ func (l *loop) ended() error {
 	return nil
 }
 
-// do runs f on the loop. Any goroutine.
+// do runs f on the loop, or not at all when the loop has ended. Any goroutine.
 func (l *loop) do(f func()) {
+	l.gate.RLock()
+	defer l.gate.RUnlock()
+	if l.deaf {
+		return
+	}
 	_ = l.p.Trigger(queue.HighPriority, func(any) error {
 		l.g.Turn(mono.Now())
 		f()

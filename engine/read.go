@@ -90,8 +90,7 @@ func (l *loop) proceed(c *conn) {
 	if c.state&eof != 0 && c.state&(stops|again) == 0 {
 		if c.sess.Partial() {
 			l.count.faults[codec.Truncated]++
-			l.shed(c, guard.ShedMalformed, codec.Truncated.Label())
-			return
+			l.shedEvent(c, guard.ShedMalformed, codec.Truncated.Label(), nil)
 		}
 		c.state |= closing // every answer is given or queued
 		return
@@ -158,7 +157,7 @@ func (l *loop) give(c *conn, u codec.Unit) (taken int) {
 func (l *loop) yield(c *conn) {
 	c.state |= again
 	l.again = append(l.again, turn{c, c.gen})
-	l.later()
+	l.soon = true
 }
 
 // serve decodes and serves units at the front of b until the bytes, the connection's turn or the
@@ -200,7 +199,7 @@ func (l *loop) serve(c *conn, b []byte) (used int) {
 			c.frames++
 			c.drips = 0
 			c.ln.frames++
-			c.state = c.state&^spared | fresh
+			c.state |= fresh
 		}
 		took := l.give(c, u)
 		if c.state&gone != 0 {

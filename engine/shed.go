@@ -45,7 +45,7 @@ func (l *loop) fault(c *conn, f codec.Fault) {
 	l.shedEvent(c, guard.ShedMalformed, f.Label(), nil)
 	before := c.outstanding()
 	c.sess.Fault(c, f)
-	if c.outstanding() == before && before == 0 {
+	if c.outstanding() == 0 && before == 0 && unsent(c.fd) == 0 { // no answer is under way either
 		l.end(c, true)
 		return
 	}
@@ -56,7 +56,7 @@ func (l *loop) fault(c *conn, f codec.Fault) {
 // given the time to read them: bytes that arrive after close would turn into a reset that can
 // overtake the answer (RFC 9112 9.6).
 func (l *loop) finish(c *conn) {
-	if c.state&politely == 0 || c.state&eof != 0 {
+	if c.state&politely == 0 || c.state&eof != 0 || l.draining && waiting(c.fd) == 0 {
 		l.end(c, false)
 		return
 	}
@@ -146,6 +146,27 @@ func (l *loop) closed(c *conn) {
 	}
 }
 
+// probe is asked by the guard before it judges: what has arrived and is not read yet, because the
+// loop was late itself or because the kernel was asked to gather it, counts for the peer, and so
+// does what the peer's kernel has acknowledged.
+func (l *loop) probe(id guard.ID, r guard.Reason) {
+	c := l.byID[id]
+	if c == nil {
+		return
+	}
+	if r == guard.ShedWriteStall || r == guard.ShedSlowReader {
+		l.progress(c)
+		return
+	}
+	if c.state&(stops|again|eof) != 0 || waiting(c.fd) == 0 {
+		return
+	}
+	gen := c.gen
+	l.enter(c)
+	defer l.leave(c, gen)
+	l.readable(c)
+}
+
 // overdue is told by the guard that a deadline has passed.
 func (l *loop) overdue(id guard.ID, r guard.Reason) {
 	c := l.byID[id]
@@ -157,26 +178,17 @@ func (l *loop) overdue(id guard.ID, r guard.Reason) {
 	defer l.leave(c, gen)
 	switch r {
 	case guard.ShedWriteStall, guard.ShedSlowReader:
-		// Our kernel says whether the peer has read since; the guard asks again a tick later.
-		if !l.progress(c) {
-			l.shed(c, r, "")
-		}
+		l.shed(c, r, "")
 	case guard.ShedLinger:
 		l.drop(c, r)
 	case guard.ShedLifetime, guard.ShedIdle:
-		if l.spare(c) {
-			return
-		}
 		l.count.shed[r]++ // ordinary life: counted, not told
-		if c.out != nil {
+		if c.out != nil || c.state&stops != 0 {
 			l.end(c, true)
 			return
 		}
 		c.state |= closing
 	default: // the peer's message did not arrive in time
-		if l.spare(c) {
-			return
-		}
 		if c.stage != service.Between && c.out == nil && c.state&(closing|busy) == 0 {
 			l.refuse(c, r, service.TooSlow)
 			c.state &^= politely // it sends next to nothing: no need to wait for it
@@ -184,17 +196,6 @@ func (l *loop) overdue(id guard.ID, r guard.Reason) {
 		}
 		l.drop(c, r)
 	}
-}
-
-// spare puts a deadline off, once, when bytes have arrived that the loop has not read yet: because
-// it was late itself, or because the kernel was asked to gather them.
-func (l *loop) spare(c *conn) bool {
-	if c.state&(spared|closing|busy|blocked|throttled|again|eof) != 0 || waiting(c.fd) == 0 {
-		return false
-	}
-	c.state |= spared
-	l.readable(c)
-	return true
 }
 
 // throttle stops reading until a byte budget is paid back.

@@ -56,6 +56,10 @@ func (l *loop) drain() {
 	}
 	l.draining = true
 	for _, c := range l.byFD {
+		if c != nil && c.state&lingering != 0 { // its answer and our FIN are sent
+			l.end(c, false)
+			continue
+		}
 		if c == nil || c.state&(stops|again|eof) != 0 || waiting(c.fd) > 0 {
 			continue
 		}
@@ -107,5 +111,15 @@ func (l *loop) release() {
 	if l.timerFD >= 0 {
 		_ = unix.Close(l.timerFD)
 	}
-	_ = l.p.Close()
+}
+
+// closePollers closes the pollers. Only when all loops and workers have ended: until then somebody may
+// wake a loop, which is a write to a descriptor whose number another socket would have by now.
+func (e *Engine) closePollers() {
+	for _, l := range e.loops {
+		l.gate.Lock()
+		l.deaf = true
+		_ = l.p.Close()
+		l.gate.Unlock()
+	}
 }

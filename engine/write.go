@@ -140,23 +140,17 @@ func (l *loop) want(c *conn) {
 	}
 	pa := netpoll.PollAttachment{FD: c.fd}
 	var err error
-	switch {
-	case w == 0:
-		err = l.p.Delete(c.fd)
-	case c.wants == 0 && w == wantRead:
-		err = l.p.AddRead(&pa, false)
-	case c.wants == 0 && w == wantWrite:
-		err = l.p.AddWrite(&pa, false)
-	case c.wants == 0:
-		err = l.p.AddReadWrite(&pa, false)
-	case w == wantRead:
+	switch w {
+	case wantRead:
 		err = l.p.ModRead(&pa, false)
-	case w == wantWrite: // the poller cannot change to write only
-		if err = l.p.Delete(c.fd); err == nil {
-			err = l.p.AddWrite(&pa, false)
-		}
-	default:
+	case wantRead | wantWrite:
 		err = l.p.ModReadWrite(&pa, false)
+	default:
+		// The poller cannot change to write only, nor to nothing. For nothing it watches writing
+		// edge-triggered: one idle wake, and then a reset is still noticed.
+		if err = l.p.Delete(c.fd); err == nil {
+			err = l.p.AddWrite(&pa, w == 0)
+		}
 	}
 	c.wants = w
 	if err != nil { // the kernel is out of memory for its watch list

@@ -49,7 +49,8 @@ type Limits struct {
 	// IdleTimeout is the time between two frames. Default 75 s (nginx). ShedIdle.
 	IdleTimeout time.Duration
 	// WriteTimeout is how long a peer that is owed bytes may take none of them. Default 30 s
-	// (nginx 60 s, NATS 10 s). It also bounds the end of a connection that is being closed.
+	// (nginx 60 s, NATS 10 s). It also bounds, at 5 s at most (nginx lingering_timeout),
+	// how long a peer may take to close once we have.
 	// ShedWriteStall, ShedLinger.
 	WriteTimeout time.Duration
 	// Lifetime is the greatest age of a connection. Default 0, none (nginx 1 h). ShedLifetime.

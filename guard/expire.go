@@ -54,6 +54,9 @@ func (l *Loop) visitOne(n uint32) {
 	reason, next := l.judge(id, c)
 	if reason != OK && reason != ShedLifetime && l.Probe != nil {
 		l.Probe(id, reason)
+		if c.flags&live == 0 {
+			return
+		}
 		reason, next = l.judge(id, c)
 	}
 	if reason == OK {

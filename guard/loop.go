@@ -34,7 +34,8 @@ const (
 	Body
 	// Busy: the server is at work; nothing is asked of the peer but Lifetime.
 	Busy
-	// Closing: our side is finished; WriteTimeout bounds how long the peer may take (ShedLinger).
+	// Closing: our side is finished; WriteTimeout, and 5 s at most, bounds how long the peer may
+	// take (ShedLinger).
 	Closing
 )
 
@@ -99,7 +100,7 @@ const (
 type Loop struct {
 	// Probe, when set, is called before a connection is judged for a deadline on its bytes, to
 	// let the engine report what has arrived or drained meanwhile (by Read, Phase, Drained ...).
-	// It must not call Gone.
+	// It may call Gone, but not Admit.
 	Probe func(ID, Reason)
 
 	guard    *Guard

@@ -47,7 +47,7 @@ func (l *Loop) Phase(id ID, ph Phase) {
 		c.read, c.in = 0, 0
 	case Closing:
 		c.in = 0
-		l.begin(id, c, p.write)
+		l.begin(id, c, p.linger)
 	}
 }
 

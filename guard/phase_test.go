@@ -62,7 +62,7 @@ func TestDeadlines(t *testing.T) {
 		{"a body has no end but the minimum rate", lim, append([]step{s(1, phase(Body))}, every(1.1, 200, 0.1, read(30))...), OK, 0},
 		{"slowloris in a body", lim, append([]step{s(1, phase(Body))}, every(2, 200, 10, read(1))...), ShedSlowSender, 6.004},
 		{"busy asks nothing", lim, []step{s(1, phase(Busy))}, OK, 0},
-		{"closing lingers", lim, []step{s(1, phase(Closing))}, ShedLinger, 31},
+		{"closing lingers for 5 s at most", lim, []step{s(1, phase(Closing))}, ShedLinger, 6},
 		{"busy ends with the lifetime", mortal, []step{s(1, phase(Busy))}, ShedLifetime, 60},
 		{"frames do not prolong life", mortal, every(1, 300, 1, phase(Idle)), ShedLifetime, 60},
 		{"a write stalls", lim, []step{s(1, phase(Busy)), s(2, (*Loop).Owe), s(2, func(l *Loop, id ID) { l.Drained(id, 1<<20) })}, ShedSlowReader, 7},

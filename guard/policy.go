@@ -23,6 +23,7 @@ type Policy struct {
 	pace          budget.Pace
 	first, frame  time.Duration
 	idle, write   time.Duration
+	linger        time.Duration // of Closing
 	life          time.Duration
 	lot           uint32 // bytes a connection charges to its source at a time
 	jitter        uint64 // greatest addition to idle, in fine ticks
@@ -98,6 +99,7 @@ func (g *Guard) Policy(name string, lim Limits) (*Policy, error) {
 		frame:      lim.FrameTimeout,
 		idle:       lim.IdleTimeout,
 		write:      lim.WriteTimeout,
+		linger:     lim.linger(),
 		life:       lim.Lifetime,
 		lot:        lot(burstOf(lim.SourceByteRate, lim.SourceByteBurst)),
 		jitter:     uint64(min(time.Second, lim.IdleTimeout/16) >> fineShift),
@@ -147,6 +149,16 @@ func byteLimit(rate, burst int) bucket.Limit {
 // hop is how many ticks ahead of time a connection is filed at most. A deadline that moves closer
 // leaves an entry behind where it was; looking at each connection four times in its shortest
 // timeout keeps those to a handful for each.
+// linger is how long a peer may take to close once we have: WriteTimeout, but 5 s at most and
+// without one (nginx's lingering_timeout).
+func (l Limits) linger() time.Duration {
+	const most = 5 * time.Second
+	if l.WriteTimeout == 0 {
+		return most
+	}
+	return min(l.WriteTimeout, most)
+}
+
 func (l Limits) hop() int { return min(max(4*l.shortest(), 256), wheel.Slots-1) }
 
 // shortest is the shortest of the timeouts that apply, in ticks.

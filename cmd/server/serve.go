@@ -75,8 +75,13 @@ func serve(s *settings, stderr io.Writer) error {
 			ErrorLog: stdLog(log),
 		})
 	}
+	memory := newTidy()
 	watcher := events.Watch(log, events.Sources{
-		Snapshot:  sampler.Sample,
+		Snapshot: func() engine.Snapshot {
+			now := sampler.Sample()
+			memory.note(now.Buffered)
+			return now
+		},
 		Evictions: e.Guard().Evictions,
 		Descriptors: func(conns int64) (used, limit int) {
 			return openFiles(files, conns), s.machine.descriptors

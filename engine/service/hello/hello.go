@@ -213,9 +213,10 @@ func (s *session) problem(c service.Conn, r *http1.Request, status int, allow st
 	}
 }
 
-// Refuse answers in HTTP's words, unless an answer is under way: in the middle of it there are none.
+// Refuse answers in HTTP's words, unless the answer is given or under way: there is one for each
+// request.
 func (s *session) Refuse(c service.Conn, why service.Refusal) {
-	if s.body == copied || s.body == copiedInto {
+	if s.body != none {
 		return
 	}
 	e := http1.ErrorReply{Date: c.Date(), Detail: why.String()}

@@ -1,0 +1,198 @@
+package engine
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"weir/codec/length"
+	"weir/engine/service/echo"
+	"weir/engine/service/hello"
+	"weir/guard"
+)
+
+// Each test here was an attack that worked once.
+
+// TestEndedLoopIsNotWritten: a snapshot after a loop has ended used to write to its wake-up
+// descriptor, whose number another socket had by then.
+func TestEndedLoopIsNotWritten(t *testing.T) {
+	e, addr := serve(t, echo.Frames(100), 104, func(c *Config) { c.Loops, c.DrainTimeout = 4, 5*time.Second })
+	last := dial(t, addr) // keeps its loop, the other three end
+	last.Write([]byte{0, 0, 0, 9, 'x'})
+	eventually(t, "half a frame is there", func() bool { return e.Snapshot().BytesIn == 5 })
+	stopped := make(chan error, 1)
+	go func() { stopped <- e.Stop(context.Background()) }()
+	time.Sleep(100 * time.Millisecond)
+	var ours []net.Conn // would get the numbers
+	for range 20 {
+		a, b := net.Pipe()
+		a.Close()
+		b.Close()
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		c, err := net.Dial("tcp", l.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		s, err := l.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		ours = append(ours, c, s)
+	}
+	for range 3 {
+		e.Snapshot()
+	}
+	last.Close()
+	if err := <-stopped; err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range ours {
+		c.SetReadDeadline(time.Now().Add(time.Millisecond))
+		if n, _ := c.Read(make([]byte, 100)); n > 0 {
+			t.Fatalf("%d bytes that nobody sent", n)
+		}
+	}
+}
+
+// TestPartialBytesAreNotAmplified: after many large frames, one-byte pieces used to sit in buffers
+// of 128 KiB.
+func TestPartialBytesAreNotAmplified(t *testing.T) {
+	e, addr := serve(t, echo.Frames(1<<20), 1<<20+4, unlimited)
+	c := dial(t, addr)
+	frame := length.Append(nil, make([]byte, 70<<10))
+	got := make([]byte, len(frame))
+	for range 200 {
+		c.Write(frame)
+		if _, err := io.ReadFull(c, got); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 100 {
+		dial(t, addr).Write([]byte{0})
+	}
+	eventually(t, "all are there", func() bool { return e.Snapshot().Conns == 101 })
+	time.Sleep(50 * time.Millisecond)
+	if b := e.Snapshot().Buffered; b > 100*512 {
+		t.Fatalf("%d bytes are held for 100", b)
+	}
+}
+
+// TestSlowFrameAboveTheRateIsServed: a frame in pieces, above the minimum rate but longer than the
+// frame timeout, used to be cut while its bytes waited in the kernel.
+func TestSlowFrameAboveTheRateIsServed(t *testing.T) {
+	t.Parallel()
+	e, addr := serve(t, echo.Frames(1<<20), 1<<20+4, func(c *Config) {
+		l := &c.Listeners[0]
+		l.FirstFrameTimeout, l.FrameTimeout, l.MinRate, l.MinRateGrace = 400*time.Millisecond, 400*time.Millisecond, 5000, 400*time.Millisecond
+	})
+	c := dial(t, addr)
+	frame := length.Append(nil, bytes.Repeat([]byte{'x'}, 30_000))
+	for at := 0; at < len(frame); { // 15,000 B/s for two seconds
+		n := min(150, len(frame)-at)
+		if _, err := c.Write(frame[at : at+n]); err != nil {
+			t.Fatalf("cut after %d bytes: %v", at, e.Snapshot().Shed)
+		}
+		at += n
+		time.Sleep(10 * time.Millisecond)
+	}
+	got := make([]byte, len(frame))
+	if _, err := io.ReadFull(c, got); err != nil || !bytes.Equal(got, frame) {
+		t.Fatalf("%v; %v", err, e.Snapshot().Shed)
+	}
+}
+
+// TestLifetimeHoldsForTheBusy: a peer that always had bytes waiting used to live on.
+func TestLifetimeHoldsForTheBusy(t *testing.T) {
+	t.Parallel()
+	e, addr := serve(t, hello.New(hello.Config{}), 16<<10, func(c *Config) {
+		unlimited(c)
+		c.Listeners[0].Lifetime = 500 * time.Millisecond
+	})
+	for range 4 {
+		c := dial(t, addr)
+		go io.Copy(io.Discard, c)
+		go func() {
+			for {
+				if _, err := io.WriteString(c, strings.Repeat("POST /nope HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n"+strings.Repeat("x", 1000), 20)); err != nil {
+					return
+				}
+			}
+		}()
+	}
+	t0 := time.Now()
+	eventually(t, "all four are over", func() bool { return e.Snapshot().Shed[guard.ShedLifetime] == 4 })
+	if took := time.Since(t0); took > 2*time.Second {
+		t.Errorf("took %s", took)
+	}
+}
+
+// TestAnswersBeforeATornEndArrive: whole frames, then half of one, then FIN: what was served
+// arrives although the end is wrong.
+func TestAnswersBeforeATornEndArrive(t *testing.T) {
+	_, addr := serve(t, echo.Frames(1<<20), 1<<20+4, unlimited)
+	c := dial(t, addr)
+	frame := length.Append(nil, make([]byte, 40_000))
+	go func() {
+		c.Write(append(bytes.Repeat(frame, 50), 0, 0))
+		c.CloseWrite()
+	}()
+	time.Sleep(300 * time.Millisecond)
+	n, err := io.Copy(io.Discard, c)
+	if n != int64(50*len(frame)) || err != nil {
+		t.Fatalf("%d of %d bytes, %v", n, 50*len(frame), err)
+	}
+}
+
+// TestOneAnswerForEachRequest: a refused request whose body then stalls used to be answered twice.
+func TestOneAnswerForEachRequest(t *testing.T) {
+	_, addr := serve(t, hello.New(hello.Config{}), 16<<10, func(c *Config) {
+		c.Listeners[0].MinRateGrace = 200 * time.Millisecond
+	})
+	c := dial(t, addr)
+	io.WriteString(c, "POST /nope HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n0123456789")
+	b, _ := io.ReadAll(c)
+	if n := bytes.Count(b, []byte("HTTP/1.1 ")); n != 1 {
+		t.Fatalf("%d answers: %q", n, b)
+	}
+}
+
+// TestIdleLoopIsNotLate: the first deadline after a long quiet time used to count as lag.
+func TestIdleLoopIsNotLate(t *testing.T) {
+	e, addr := serve(t, hello.New(hello.Config{}), 16<<10, nil)
+	time.Sleep(300 * time.Millisecond)
+	c := dial(t, addr)
+	io.WriteString(c, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+	c.Read(make([]byte, 1000))
+	time.Sleep(100 * time.Millisecond)
+	if lag := e.Snapshot().Loops[0].MaxLag; lag > 200*time.Millisecond {
+		t.Errorf("lag %s", lag)
+	}
+}
+
+// TestThrottledResetIsNoticed: a connection that is not read for its byte debt used to be kept,
+// with its source's place, until the debt was paid.
+func TestThrottledResetIsNoticed(t *testing.T) {
+	e, addr := serve(t, echo.Frames(1<<20), 1<<20+4, func(c *Config) {
+		c.Listeners[0].ConnByteRate, c.Listeners[0].ConnByteBurst = 100, 1000
+	})
+	c := dial(t, addr)
+	c.Write(length.Append(nil, make([]byte, 1900)))
+	eventually(t, "throttled", func() bool { return e.Snapshot().Shed[guard.SlowConnBytes] == 1 })
+	c.SetLinger(0)
+	c.Close()
+	t0 := time.Now()
+	eventually(t, "gone", func() bool { return e.Snapshot().Conns == 0 })
+	if took := time.Since(t0); took > 3*time.Second {
+		t.Errorf("noticed after %s", took)
+	}
+}
