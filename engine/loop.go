@@ -21,7 +21,7 @@ const (
 	turnFrames  = 32               // frames of one connection served before the others have their turn
 	turnTimers  = 64               // deadlines looked at before sockets have their turn again
 	turnTime    = time.Millisecond // for what earlier turns left over, before sockets have theirs
-	turnAccepts = 16               // connections taken from one listener before the others have their turn
+	turnAccepts = 64               // connections taken from one listener before the others have their turn
 	tick        = 1 << 24 * time.Nanosecond
 )
 
@@ -249,7 +249,8 @@ func (l *loop) late(d time.Duration) {
 // would cost 8 % of a core, most of it the runtime's own reaction to a thread that wakes often.
 func (l *loop) arm() {
 	now := l.g.Now()
-	if l.armed != 0 && (l.armed <= now || !l.soon && l.armed <= now.Add(tick)) {
+	timed := len(l.timers) > 0 && l.timers[0].at < l.armed
+	if l.armed != 0 && (l.armed <= now || !l.soon && !timed && l.armed <= now.Add(tick)) {
 		return
 	}
 	next := now

@@ -111,7 +111,7 @@ func (l *loop) end(c *conn, withReset bool) {
 	if withReset {
 		reset(c.fd)
 	} else {
-		_ = unix.Close(c.fd) // the poller forgets a closed descriptor
+		closeSocket(c.fd) // the poller forgets a closed descriptor
 	}
 	if c.in != nil {
 		l.unkeep(c)

@@ -71,11 +71,18 @@ func netPort(p uint16) uint16 {
 	return binary.BigEndian.Uint16((*[2]byte)(unsafe.Pointer(&p))[:])
 }
 
+// closeSocket closes a connection's descriptor. With no linger time set it does not wait.
+func closeSocket(fd int) {
+	_, _, _ = unix.RawSyscall(unix.SYS_CLOSE, uintptr(fd), 0, 0)
+}
+
 // reset closes fd with a reset instead of a FIN: what is queued is dropped and the kernel keeps
 // nothing of the connection.
 func reset(fd int) {
-	_ = unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
-	_ = unix.Close(fd)
+	linger := unix.Linger{Onoff: 1}
+	_, _, _ = unix.RawSyscall6(unix.SYS_SETSOCKOPT, uintptr(fd), unix.SOL_SOCKET, unix.SO_LINGER,
+		uintptr(unsafe.Pointer(&linger)), unsafe.Sizeof(linger), 0)
+	closeSocket(fd)
 }
 
 // unsent is the number of bytes that the peer's kernel has not acknowledged yet (SIOCOUTQ).

@@ -32,13 +32,14 @@ func thisMachine() machine {
 	return m
 }
 
-// setProcs gives Go's scheduler room beside the loops: a loop that sits in epoll_wait holds its P,
-// and with GOMAXPROCS equal to the number of loops the workers, the admin server and the collector
-// of garbage wait for sysmon to take one away, which made timers 4 to 10 ms late in 3 of 8 runs. One
-// P more and it was none of 8; the second is for the workers. GOMAXPROCS in the environment wins.
-func setProcs(loops, cpus int, fromEnv string) {
+// setProcs sets GOMAXPROCS to one more than the loops: a loop that sits in epoll_wait holds its P,
+// and with as many Ps as loops the workers, the admin server and the collector waited for one; timers
+// were late by 4 to 10 ms in 3 of 8 runs, with one P more in none of 8. Not more than that: the
+// poller yields after each batch, and the runtime then wakes a thread for every P that is idle,
+// which showed as a fifth of the CPU of refusing connections. GOMAXPROCS in the environment wins.
+func setProcs(loops int, fromEnv string) {
 	if fromEnv == "" {
-		runtime.GOMAXPROCS(max(loops+2, cpus+1))
+		runtime.GOMAXPROCS(loops + 1)
 	}
 }
 

@@ -300,7 +300,7 @@ func TestABlockedLogDoesNotStopTheServer(t *testing.T) {
 	_ = log.Close()
 	defer func() { _ = cmd.Process.Kill(); _ = cmd.Wait() }()
 	ready := func() bool {
-		c, err := net.Dial("tcp", ports[1])
+		c, err := net.Dial("tcp", ports[0])
 		if err == nil {
 			_ = c.Close()
 		}

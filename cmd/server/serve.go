@@ -31,7 +31,7 @@ func serve(s *settings, stderr io.Writer) error {
 	signal.Ignore(syscall.SIGPIPE) // a log that has gone is counted, and not the end
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
 	defer signal.Stop(signals)
-	setProcs(s.engine.Loops, s.machine.cpus, os.Getenv("GOMAXPROCS"))
+	setProcs(s.engine.Loops, os.Getenv("GOMAXPROCS"))
 
 	log, sink := newLog(stderr, s.logLevel, s.logFormat)
 	defer sink.Close(logPatience)
