@@ -40,18 +40,18 @@ demo: build ## start a server, attack it three ways, print before, during and af
 	done
 
 .PHONY: check
-check: ## what every commit passes: format, vet, staticcheck, build, short tests
-	@out=$$(gofmt -l $$(git ls-files -co --exclude-standard '*.go')); test -z "$$out" || { echo "gofmt -w these:"; echo "$$out"; exit 1; }
-	$(GO) vet ./...
-	$(GO) tool staticcheck ./...
-	$(GO) mod verify
+check: lint ## what every commit passes: format, vet, staticcheck, build, short tests
 	$(GO) test -short ./...
 
-.PHONY: test
-test: ## everything that CI runs
+.PHONY: lint
+lint: ## format, vet, staticcheck
 	@out=$$(gofmt -l $$(git ls-files -co --exclude-standard '*.go')); test -z "$$out" || { echo "gofmt -w these:"; echo "$$out"; exit 1; }
+	$(GO) mod verify
 	$(GO) vet ./...
 	$(GO) tool staticcheck ./...
+
+.PHONY: test
+test: lint ## everything that CI runs
 	$(GO) test -race $(TESTFLAGS) ./...
 	$(MAKE) --no-print-directory fuzz
 

@@ -29,7 +29,7 @@ type listener struct {
 	accepted, refused, frames uint64
 }
 
-// accepts takes a few connections and returns to the loop. No error ends the listener: out of
+// accepts takes up to turnAccepts connections and returns to the loop. No error ends the listener: out of
 // descriptors or memory it is left alone for a while, with the queue emptied by resets.
 func (l *loop) accepts(ln *listener) {
 	failed, refused := 0, ln.refused
@@ -58,9 +58,7 @@ func (l *loop) accepts(ln *listener) {
 			unix.ENONET, unix.EHOSTUNREACH, unix.EOPNOTSUPP, unix.ENETUNREACH, unix.ETIMEDOUT:
 			// Errors of one connection, or of a firewall's verdict on it (accept(2)): the next
 			// may be well. A run of them is treated as trouble of our own.
-			if failed++; failed == turnAccepts {
-				l.rest(ln)
-			}
+			failed++
 		default: // ENOBUFS, ENOMEM and whatever else the kernel comes up with
 			l.rest(ln)
 			return
@@ -73,8 +71,8 @@ func (l *loop) accepts(ln *listener) {
 
 // Under a flood most of what a refusal costs is waking up for it. Once a turn has refused as many as
 // gatherAfter and emptied the queue, the listener is left alone for gatherFor, so that the next turn
-// finds a batch. New connections wait that much longer, open ones notice nothing, and the queue (4,096)
-// has room for what four million a second could bring. A turn that does not empty the queue goes on
+// finds a batch. New connections wait that much longer, open ones notice nothing, and the queue
+// (net.core.somaxconn, 4,096) has room for what four million a second could bring. A turn that does not empty the queue goes on
 // at once.
 const (
 	gatherAfter = 4

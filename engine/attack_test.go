@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"weir/codec/length"
+	"weir/engine/service"
 	"weir/engine/service/echo"
 	"weir/engine/service/hello"
 	"weir/guard"
@@ -194,5 +195,86 @@ func TestThrottledResetIsNoticed(t *testing.T) {
 	eventually(t, "gone", func() bool { return e.Snapshot().Conns == 0 })
 	if took := time.Since(t0); took > 3*time.Second {
 		t.Errorf("noticed after %s", took)
+	}
+}
+
+// TestChat writes to, and closes, connections from the wakes of others.
+func TestChat(t *testing.T) {
+	var room []service.Conn
+	e, addr := serve(t, handler{func(c service.Conn, cmd string) {
+		switch cmd {
+		case "join":
+			room = append(room, c)
+			c.WriteString("joined\n")
+		case "kick":
+			for _, other := range room {
+				other.WriteString("bye\n")
+				other.Close()
+			}
+		case "close":
+			for _, other := range room {
+				other.Close()
+			}
+		default:
+			for _, other := range room {
+				other.WriteString(cmd + "\n")
+			}
+		}
+	}}, 100, nil)
+	a, b, op := dial(t, addr), dial(t, addr), dial(t, addr)
+	got := make([]byte, 7)
+	for _, c := range []net.Conn{a, b} {
+		io.WriteString(c, "join\n")
+		if _, err := io.ReadFull(c, got); err != nil {
+			t.Fatal(err)
+		}
+	}
+	io.WriteString(op, "hi all\n")
+	for _, c := range []net.Conn{a, b} {
+		if _, err := io.ReadFull(c, got); err != nil || string(got) != "hi all\n" {
+			t.Fatalf("%q, %v", got, err)
+		}
+	}
+	io.WriteString(op, "kick\n")
+	for _, c := range []net.Conn{a, b} {
+		if rest, err := io.ReadAll(c); string(rest) != "bye\n" || err != nil {
+			t.Fatalf("%q, %v", rest, err)
+		}
+		c.Close()
+	}
+	eventually(t, "gone and nothing held", func() bool { s := e.Snapshot(); return s.Conns == 1 && s.Buffered == 0 })
+}
+
+// TestPushedBytesAreBounded: what is pushed to a peer that does not read counts like any output.
+func TestPushedBytesAreBounded(t *testing.T) {
+	var target service.Conn
+	e, addr := serve(t, handler{func(c service.Conn, cmd string) {
+		if cmd == "target" {
+			target = c
+			return
+		}
+		if target != nil {
+			target.Write(make([]byte, 8<<10))
+		}
+	}}, 100, func(c *Config) {
+		unlimited(c)
+		l := &c.Listeners[0]
+		l.MaxOut, l.MinRateGrace, l.WriteTimeout = 64<<10, 500*time.Millisecond, time.Second
+	})
+	quiet, op := dial(t, addr), dial(t, addr)
+	io.WriteString(quiet, "target\n")
+	eventually(t, "it is known", func() bool { return e.Snapshot().BytesIn == 7 })
+	most := int64(0)
+	for range 2000 {
+		io.WriteString(op, "push\n")
+		if s := e.Snapshot(); s.Shed[guard.ShedOutput] == 1 {
+			break
+		} else {
+			most = max(most, s.Buffered)
+		}
+	}
+	s := e.Snapshot()
+	if s.Shed[guard.ShedOutput] != 1 || most == 0 || most > 2*(64<<10+4<<10) {
+		t.Fatalf("shed %d, most held %d", s.Shed[guard.ShedOutput], most)
 	}
 }

@@ -12,7 +12,7 @@ var bufferClasses = [...]struct {
 	pool  bytebufferpool.Pool
 }{{bytes: 512}, {bytes: 4 << 10}, {bytes: 64 << 10}}
 
-// borrow returns an empty buffer for n bytes.
+// borrow returns an empty buffer of the class for n bytes; it may have to grow.
 func borrow(n int) *bytebufferpool.ByteBuffer {
 	for i := range bufferClasses {
 		if c := &bufferClasses[i]; n <= c.bytes {

@@ -37,8 +37,10 @@ type Listener struct {
 	// Service answers what arrives.
 	Service service.Service
 	// MaxIn is the number of inbound bytes held for one connection while a frame is not
-	// complete: the service's largest frame or head, framing included. 1 to 1 GiB.
+	// complete: the largest frame, line or head that the service's decoder accepts, framing
+	// included. 1 to 1 GiB.
 	MaxIn int
+	// Limits are the listener's own; all zero means DefaultLimits.
 	Limits
 	// DeferAccept keeps connections that send nothing in the kernel for about this long
 	// (TCP_DEFER_ACCEPT, whole seconds, at most 60). 0, the default, is off: silent connections
@@ -49,19 +51,21 @@ type Listener struct {
 // Config is everything an Engine needs. Fields without a default must be set.
 type Config struct {
 	// Loops is the number of event loops, each with sockets of its own for every TCP listener.
-	// 1 to 256; 0 means one per CPU that the process may use.
+	// 1 to 256; 0 means runtime.GOMAXPROCS(0), one per CPU that the process may use. Set
+	// GOMAXPROCS to one more than the loops afterwards, as cmd/server does: decision 0001.
 	Loops int
 	// FDReserve is the number of descriptors kept for everything but clients. A connection whose
-	// descriptor number falls into the last FDReserve below the limit is refused. 0 means the
-	// larger of 64 and what loops and listeners need. ShedDescriptors.
+	// descriptor number falls into the last FDReserve below the limit is refused. 0 means
+	// DefaultFDReserve. ShedDescriptors.
 	FDReserve int
 	// MaxBuffered bounds the bytes held for all connections together: partial frames and queued
-	// output. 0 means no bound but that of each connection. ShedMemory.
+	// output. Each loop has an equal share of it and sheds at that. At least 64 KiB a loop; 0
+	// means no bound but that of each connection. ShedMemory.
 	MaxBuffered int64
 	// Workers is the number of goroutines for work that may block, WorkQueue how much may wait
 	// for them. Defaults 0: twice the number of CPUs, and 128. ShedWork.
 	Workers, WorkQueue int
-	// DrainTimeout bounds a graceful stop. 0 means do not wait.
+	// DrainTimeout bounds a graceful stop. 0 means do not wait: Stop resets what is open.
 	DrainTimeout time.Duration
 	// Guard holds the limits that all listeners share. Its MaxConns may be 0: the descriptor
 	// limit less the reserve.
@@ -100,8 +104,8 @@ func (c *Config) validate() error {
 		return fmt.Errorf("loops %d: must be 0 (one per CPU) to 256", c.Loops)
 	case c.FDReserve < 0:
 		return fmt.Errorf("fd-reserve %d: must not be negative", c.FDReserve)
-	case c.MaxBuffered < 0:
-		return fmt.Errorf("max-buffered %d: must not be negative", c.MaxBuffered)
+	case c.MaxBuffered < 0 || c.MaxBuffered > 0 && c.MaxBuffered < int64(max(c.Loops, 1))*readBytes:
+		return fmt.Errorf("max-buffered %d: must be 0 (no limit) or at least %d bytes a loop", c.MaxBuffered, readBytes)
 	case c.Workers < 0 || c.Workers > 4096:
 		return fmt.Errorf("workers %d: must be 0 (twice the CPUs) to 4096", c.Workers)
 	case c.WorkQueue < 0 || c.WorkQueue > 1<<20:

@@ -8,6 +8,7 @@ import (
 	"weir/codec"
 	"weir/engine/service"
 	"weir/guard"
+	"weir/guard/mono"
 )
 
 // conn is one connection. On the loop's goroutine only. An idle one holds no buffer: in and out
@@ -19,13 +20,15 @@ type conn struct {
 
 	in    *bytebufferpool.ByteBuffer // what was read and is not finished with; nil when nothing is
 	out   *bytebufferpool.ByteBuffer // what the kernel did not take; nil when it took all
-	inOff int                        // in.B[:inOff] is finished with
+	inOff int                        // in.B[:inOff] is finished with; while lingering, bytes thrown away
 	sent  int                        // out.B[:sent] is with the kernel
 	held  held                       // a unit that is to be offered again
 	acct  int                        // bytes of in and out as counted in loop.buffered
 
 	frames, bytesIn, bytesOut uint64
 	acked                     uint64 // of bytesOut, as last seen and reported to the guard
+
+	dripping mono.Time // since when, while drips > 0
 
 	peer  netip.AddrPort
 	fd    int
@@ -35,7 +38,7 @@ type conn struct {
 	state state
 	wants interest
 	stage service.Stage
-	drips uint8 // wakes in a row that left the same frame incomplete
+	drips uint8 // small reads in a row that left the same frame or head incomplete
 }
 
 // held is a unit that Serve took only a part of. It begins at conn.in.B[inOff].
@@ -52,6 +55,7 @@ const (
 	eof       state = 1 << iota // the peer has finished sending
 	busy                        // work is in the pool: nothing is served until it is done
 	blocked                     // more than half of MaxOut is queued: nothing is served until the peer reads
+	gathering                   // a timer will look at what a drip has gathered
 	throttled                   // over a byte budget: not read until a timer says so
 	again                       // stopped at the turn's budget: more units wait in conn.in
 	closing                     // nothing more is served; close when out is flushed
@@ -105,24 +109,34 @@ func (c *conn) sink(n int) *[]byte {
 		c.loop.overflow(c)
 		return nil
 	}
-	switch l := c.loop; {
-	case c.out != nil:
-		return &c.out.B
-	case l.cur == c:
+	l := c.loop
+	if l.cur == c && c.out == nil {
 		return &l.out
-	default: // written to from another connection's wake
-		c.out = borrow(n)
-		l.g.Owe(c.id)
-		l.want(c)
-		return &c.out.B
 	}
+	if l.cur != c && c.state&again == 0 { // from another connection's wake: its own follows soon
+		l.yield(c)
+	}
+	if c.out == nil {
+		c.out = borrow(n)
+		c.acked = c.bytesOut - min(c.bytesOut, uint64(unsent(c.fd)))
+		l.g.Owe(c.id)
+	}
+	return &c.out.B
 }
 
 // Room is service.Conn's.
 func (c *conn) Room() int { return max(0, c.ln.MaxOut-c.outstanding()) }
 
 // Close is service.Conn's.
-func (c *conn) Close() { c.state |= closing | politely }
+func (c *conn) Close() {
+	if c.state&gone != 0 {
+		return
+	}
+	c.state |= closing | politely
+	if c.loop.cur != c { // closed from another connection's wake
+		c.loop.yield(c)
+	}
+}
 
 // Peer is service.Conn's.
 func (c *conn) Peer() netip.AddrPort { return c.peer }

@@ -13,10 +13,12 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os"
 	"runtime"
+	"slices"
 	"sync"
 
 	"github.com/panjf2000/gnet/v2/pkg/netpoll"
@@ -49,14 +51,20 @@ type Engine struct {
 // before Start; an engine that is not started must be stopped all the same. An error is one line
 // for the operator.
 func New(cfg Config) (*Engine, error) {
+	cfg.Listeners = slices.Clone(cfg.Listeners)
+	for i := range cfg.Listeners {
+		if l := &cfg.Listeners[i]; l.Limits == (Limits{}) {
+			l.Limits = DefaultLimits()
+		}
+	}
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
 	if cfg.Loops == 0 {
-		cfg.Loops = runtime.NumCPU()
+		cfg.Loops = runtime.GOMAXPROCS(0)
 	}
 	if cfg.Workers == 0 {
-		cfg.Workers = 2 * runtime.NumCPU()
+		cfg.Workers = 2 * runtime.GOMAXPROCS(0)
 	}
 	if cfg.WorkQueue == 0 {
 		cfg.WorkQueue = 128
@@ -171,9 +179,12 @@ func (e *Engine) newLoop(no int) (*loop, error) {
 	return l, nil
 }
 
-// Start runs the loops, one goroutine each, and returns. It may be called once.
+// Start runs the loops, one goroutine each, and returns. A second call, and one after Stop, is an
+// error.
 func (e *Engine) Start() error {
+	err := errors.New("engine: started twice, or after Stop")
 	e.startOnce.Do(func() {
+		err = nil
 		for _, l := range e.loops {
 			for _, ln := range l.listeners {
 				l.listen(ln)
@@ -191,7 +202,7 @@ func (e *Engine) Start() error {
 			e.finish()
 		}()
 	})
-	return nil
+	return err
 }
 
 // finish ends what is left when the loops have ended.

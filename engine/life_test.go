@@ -181,6 +181,34 @@ func TestDrippedFrameSleepsInTheKernel(t *testing.T) {
 	}
 }
 
+// TestDrippedHeadIsLookedAtSeldom: a head has no length to wait for; a hundred drips still cost few
+// wakes, and the end of it is noticed.
+func TestDrippedHeadIsLookedAtSeldom(t *testing.T) {
+	e, addr := serve(t, hello.New(hello.Config{}), 16<<10, nil)
+	c := dial(t, addr)
+	head := "GET / HTTP/1.1\r\nHost: x\r\nX-Drip: " + strings.Repeat("y", 150) + "\r\n\r\n"
+	for i := range head {
+		io.WriteString(c, head[i:i+1])
+		time.Sleep(3 * time.Millisecond)
+	}
+	t0 := time.Now()
+	b := make([]byte, 1000)
+	if n, err := c.Read(b); err != nil || !bytes.HasPrefix(b[:n], []byte("HTTP/1.1 200")) {
+		t.Fatalf("%q, %v", b[:n], err)
+	}
+	if took := time.Since(t0); took > 1500*time.Millisecond {
+		t.Errorf("answered %s after the last byte", took)
+	}
+	if w := e.Snapshot().Loops[0].Wakes; w > 20 {
+		t.Errorf("%d wakes for %d bytes", w, len(head))
+	}
+	t0 = time.Now()
+	io.WriteString(c, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+	if n, err := c.Read(b); err != nil || n == 0 || time.Since(t0) > 500*time.Millisecond {
+		t.Errorf("the next request: %d bytes after %s, %v", n, time.Since(t0), err)
+	}
+}
+
 func TestDeadlines(t *testing.T) {
 	for _, tc := range []struct {
 		why    string

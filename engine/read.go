@@ -65,6 +65,7 @@ func (l *loop) readable(c *conn) {
 		l.throttle(c, v)
 	}
 	l.clocks(c)
+	l.drip(c, n)
 }
 
 // charge charges a frame and, when it is the first of a read, the read's bytes with it.
@@ -96,6 +97,7 @@ func (l *loop) proceed(c *conn) {
 		return
 	}
 	l.clocks(c)
+	l.drip(c, 0)
 }
 
 // serveKept serves from c.in and gives the buffer back when it is empty.

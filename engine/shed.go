@@ -18,15 +18,6 @@ import (
 // was under way when it was refused, so that the refusal is not lost to a reset.
 const lingerBytes = 256 << 10
 
-// shed ends a connection without a word: a reset, so that the kernel keeps nothing of it.
-func (l *loop) shed(c *conn, r guard.Reason, detail string) {
-	if c.state&gone != 0 {
-		return
-	}
-	l.shedEvent(c, r, detail, nil)
-	l.end(c, true)
-}
-
 // refuse ends a connection with an answer in its protocol's words, where that has any.
 func (l *loop) refuse(c *conn, r guard.Reason, why service.Refusal) {
 	l.shedEvent(c, r, "", nil)
@@ -79,8 +70,8 @@ func (l *loop) finish(c *conn) {
 	l.g.Phase(c.id, guard.Closing)
 }
 
-// drop ends a connection that is already over for the peer, or that ends in order; r is counted
-// unless it is OK.
+// drop ends a connection without a word: by a reset, so that the kernel keeps nothing of it. r is
+// counted and told, unless it is OK: then the peer has ended the connection already.
 func (l *loop) drop(c *conn, r guard.Reason) {
 	if c.state&gone != 0 {
 		return
@@ -177,9 +168,7 @@ func (l *loop) overdue(id guard.ID, r guard.Reason) {
 	l.enter(c)
 	defer l.leave(c, gen)
 	switch r {
-	case guard.ShedWriteStall, guard.ShedSlowReader:
-		l.shed(c, r, "")
-	case guard.ShedLinger:
+	case guard.ShedWriteStall, guard.ShedSlowReader, guard.ShedLinger:
 		l.drop(c, r)
 	case guard.ShedLifetime, guard.ShedIdle:
 		l.count.shed[r]++ // ordinary life: counted, not told
@@ -200,7 +189,7 @@ func (l *loop) overdue(id guard.ID, r guard.Reason) {
 
 // throttle stops reading until a byte budget is paid back.
 func (l *loop) throttle(c *conn, v guard.Verdict) {
-	l.count.shed[v.Reason]++
+	l.shedEvent(c, v.Reason, "", nil)
 	if c.state&throttled == 0 {
 		c.state |= throttled
 		l.timers.push(timer{at: l.g.Now().Add(v.Wait), c: c, gen: c.gen})
@@ -213,7 +202,8 @@ type sampler struct {
 	dropped uint64
 }
 
-// shedEvent counts the end of a connection, and tells of it unless there is a flood of the same.
+// shedEvent counts that a connection was ended or slowed, and tells of it unless there is a flood of
+// the same.
 func (l *loop) shedEvent(c *conn, r guard.Reason, detail string, stack []byte) {
 	l.count.shed[r]++
 	l.tell(r, c.peer.Addr(), c.ln, detail, stack)

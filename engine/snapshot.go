@@ -44,7 +44,8 @@ type ListenerSnapshot struct {
 // LoopSnapshot is one loop's part.
 type LoopSnapshot struct {
 	Conns int64
-	// Lag is how late the loop's timer last ran, MaxLag the latest since the last Snapshot.
+	// Lag is how late the loop last came to its timer, or to a Snapshot's question; MaxLag is the
+	// latest since the last Snapshot.
 	Lag, MaxLag time.Duration
 	Wakes       uint64 // connection events handled
 	Stale       bool   // the loop did not answer in time: these are its last known numbers

@@ -12,7 +12,8 @@ import (
 
 // Stop ends the engine in order: nothing more is accepted, idle connections are closed, frames in
 // flight are finished for up to DrainTimeout, or until ctx ends, then everything is closed. It
-// returns when all loops have ended. Any goroutine; a second call waits with the first.
+// returns when all loops have ended, with Wait's error. Any goroutine; a second call waits with the
+// first.
 func (e *Engine) Stop(ctx context.Context) error {
 	e.stopOnce.Do(func() { close(e.stopping) })
 	e.startOnce.Do(func() { // never started
@@ -28,15 +29,14 @@ func (e *Engine) Stop(ctx context.Context) error {
 	defer limit.Stop()
 	select {
 	case <-e.done:
-		return nil
+		return e.Wait()
 	case <-limit.C:
 	case <-ctx.Done():
 	}
 	for _, l := range e.loops {
 		l.do(l.cut)
 	}
-	<-e.done
-	return nil
+	return e.Wait()
 }
 
 // drain stops accepting and closes what is idle. What the kernel has accepted already is served.

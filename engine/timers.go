@@ -2,13 +2,15 @@ package engine
 
 import "weir/guard/mono"
 
-// timer is something the loop itself has put off: reading from a throttled connection, or
-// accepting on a listener that failed. Deadlines of connections are the guard's.
+// timer is something the loop itself has put off: reading from a throttled or dripping
+// connection, or accepting on a listener that failed or
+// gathers refusals. Deadlines of connections are the guard's.
 type timer struct {
-	at  mono.Time
-	c   *conn // with gen; or
-	gen uint32
-	ln  *listener
+	at   mono.Time
+	c    *conn // with gen; or
+	gen  uint32
+	look bool // for what a drip has gathered; else to end a throttling
+	ln   *listener
 }
 
 // timers is a binary heap, earliest first. Not for concurrent use.
@@ -59,7 +61,14 @@ func (l *loop) fire(t timer) {
 		l.listen(t.ln)
 		return
 	}
-	if c := t.c; c.gen == t.gen && c.state&throttled != 0 {
+	c := t.c
+	if c.gen != t.gen || c.state&gone != 0 {
+		return
+	}
+	switch {
+	case t.look:
+		l.look(c)
+	case c.state&throttled != 0:
 		c.state &^= throttled
 		l.resume(c)
 	}

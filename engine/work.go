@@ -89,7 +89,10 @@ func (j *job) back(p any, stack []byte) {
 // Work is service.Conn's.
 func (c *conn) Work(f, done func()) bool {
 	l := c.loop
-	if c.state&(gone|closing) != 0 || !l.pool.submit(job{f, done, c, c.gen}) {
+	if c.state&(gone|closing|busy) != 0 {
+		return false
+	}
+	if !l.pool.submit(job{f, done, c, c.gen}) {
 		l.count.shed[guard.ShedWork]++
 		l.tell(guard.ShedWork, c.peer.Addr(), c.ln, "", nil)
 		return false

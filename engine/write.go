@@ -91,7 +91,7 @@ func (l *loop) progress(c *conn) bool {
 func (l *loop) overflow(c *conn) {
 	if c.state&closing == 0 {
 		c.state |= closing
-		l.shed(c, guard.ShedOutput, "")
+		l.drop(c, guard.ShedOutput)
 	}
 }
 
@@ -112,7 +112,7 @@ func (l *loop) account(c *conn) bool {
 	l.buffered += int64(held - c.acct)
 	c.acct = held
 	if grew && l.buffMax > 0 && l.buffered > l.buffMax {
-		l.shed(c, guard.ShedMemory, "")
+		l.drop(c, guard.ShedMemory)
 		return false
 	}
 	return true
@@ -184,7 +184,6 @@ func (l *loop) clocks(c *conn) {
 		}
 		c.stage = stage
 	}
-	l.drip(c)
 	c.state &^= fresh | idling
 }
 
@@ -193,24 +192,3 @@ const unknownStage = service.Stage(0xff)
 
 // phases are the guard's phases by service.Stage.
 var phases = [...]guard.Phase{guard.Idle, guard.Head, guard.Frame, guard.Body}
-
-// dripBytes is the most bytes that the kernel is asked to gather for a frame before it wakes us.
-const dripBytes = 4 << 10
-
-// drip lets the kernel gather the bytes of a frame that arrives in many small pieces: after a few
-// wakes that did not complete it, the next comes when what it lacks is there (SO_RCVLOWAT). A
-// trickle then costs its entry on the wheel and nothing else.
-func (l *loop) drip(c *conn) {
-	lowat := int32(1)
-	if c.stage == service.InFrame {
-		if c.drips < 3 {
-			c.drips++
-		} else {
-			lowat = int32(min(c.sess.Lacks(), dripBytes))
-		}
-	}
-	if lowat != c.lowat {
-		_ = unix.SetsockoptInt(c.fd, unix.SOL_SOCKET, unix.SO_RCVLOWAT, int(lowat))
-		c.lowat = lowat
-	}
-}

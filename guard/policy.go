@@ -33,7 +33,6 @@ type Policy struct {
 	// Read at accept and at the end.
 	domain uint16 // of open connections in the census
 	levels [source.Families][]level
-	guard  *Guard
 	name   string
 	lim    Limits
 
@@ -91,7 +90,7 @@ func (g *Guard) Policy(name string, lim Limits) (*Policy, error) {
 		return nil, fmt.Errorf("listener %q: more than %d listeners", name, maxPolicies)
 	}
 	p := &Policy{
-		guard: g, name: name, lim: lim, index: uint16(g.policyCount),
+		name: name, lim: lim, index: uint16(g.policyCount),
 		frameMeter: bucket.NewMeter(frameLimit(lim.ConnFrameRate, lim.ConnFrameBurst)),
 		byteMeter:  bucket.NewMeter(byteLimit(lim.ConnByteRate, lim.ConnByteBurst)),
 		pace:       budget.NewPace(lim.MinRate, lim.MinRateGrace),
@@ -146,9 +145,6 @@ func byteLimit(rate, burst int) bucket.Limit {
 	return bucket.Limit{Tokens: int64(rate), Burst: b, Debt: b, Grain: 1}
 }
 
-// hop is how many ticks ahead of time a connection is filed at most. A deadline that moves closer
-// leaves an entry behind where it was; looking at each connection four times in its shortest
-// timeout keeps those to a handful for each.
 // linger is how long a peer may take to close once we have: WriteTimeout, but 5 s at most and
 // without one (nginx's lingering_timeout).
 func (l Limits) linger() time.Duration {
@@ -159,6 +155,9 @@ func (l Limits) linger() time.Duration {
 	return min(l.WriteTimeout, most)
 }
 
+// hop is how many ticks ahead of time a connection is filed at most. A deadline that moves closer
+// leaves an entry behind where it was; looking at each connection four times in its shortest
+// timeout keeps those to a handful for each.
 func (l Limits) hop() int { return min(max(4*l.shortest(), 256), wheel.Slots-1) }
 
 // shortest is the shortest of the timeouts that apply, in ticks.

@@ -58,6 +58,7 @@ const (
 	Hostile              // no well-behaved client does this
 )
 
+// String is normal, suspect or hostile.
 func (l Level) String() string { return [...]string{"normal", "suspect", "hostile"}[l] }
 
 type reasonRow struct {
@@ -87,7 +88,7 @@ var reasonTable = [Reasons]reasonRow{
 	ShedWriteStall:     {"write-stall", "the peer took nothing of what it is owed for too long", "write-timeout", Suspect},
 	ShedSlowReader:     {"slow-reader", "the peer read below the minimum rate", "min-rate", Suspect},
 	ShedLifetime:       {"lifetime", "the connection reached its greatest age", "lifetime", Normal},
-	ShedLinger:         {"linger", "the peer did not finish closing in time", "write-timeout", Normal},
+	ShedLinger:         {"linger", "the peer did not finish closing in time (write-timeout, 5 s at most)", "write-timeout", Normal},
 	ShedDrain:          {"drain", "still open at the end of a graceful stop", "drain-timeout", Normal},
 	ShedMalformed:      {"malformed", "the peer's bytes broke the protocol", "", Hostile},
 	ShedOutput:         {"output", "a handler queued more than the connection may hold", "max-out", Suspect},

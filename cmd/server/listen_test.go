@@ -62,7 +62,7 @@ func TestWrongListenIsOnePlainLine(t *testing.T) {
 	for _, c := range []struct{ text, want, why string }{
 		{"", `-listen "": must be http://HOST:PORT, frames://HOST:PORT, line://HOST:PORT or SCHEME://unix:/PATH`, "empty"},
 		{"127.0.0.1:80", "must be http://HOST:PORT", "no scheme"},
-		{"https://:443", "must be http://HOST:PORT", "TLS is a later issue"},
+		{"https://:443", "must be http://HOST:PORT", "no TLS yet"},
 		{"HTTP://:80", "must be http://HOST:PORT", "one way to write it"},
 		{"http://127.0.0.1", "must have HOST:PORT", "no port"},
 		{"http://::1:80", "must have HOST:PORT, with an IPv6 address in brackets", "an ambiguous address"},

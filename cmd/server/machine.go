@@ -36,7 +36,7 @@ func thisMachine() machine {
 // and with as many Ps as loops the workers, the admin server and the collector waited for one; timers
 // were late by 4 to 10 ms in 3 of 8 runs, with one P more in none of 8. Not more than that: the
 // poller yields after each batch, and the runtime then wakes a thread for every P that is idle,
-// which showed as a fifth of the CPU of refusing connections. GOMAXPROCS in the environment wins.
+// which showed as a quarter of the CPU of refusing connections. GOMAXPROCS in the environment wins.
 func setProcs(loops int, fromEnv string) {
 	if fromEnv == "" {
 		runtime.GOMAXPROCS(loops + 1)

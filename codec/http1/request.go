@@ -43,7 +43,7 @@ type span struct{ from, to uint32 }
 type span2 struct{ name, value span }
 
 // NewRequest makes the scratch that the decoders of one loop and one set of limits share. It
-// allocates 16 bytes per field and nothing later. Before Run only.
+// allocates 16 bytes per field and nothing later. Any goroutine, before the decoders that share it.
 func NewRequest(l Limits) *Request {
 	l = l.settled()
 	return &Request{limits: l, fields: make([]span2, l.MaxFields)}

@@ -25,8 +25,9 @@ type Service interface {
 
 // Opener opens sessions on one loop.
 type Opener interface {
-	// Open makes the state of one accepted connection. It must not write: most flooders never
-	// get further than this. What it allocates is paid by every idle connection.
+	// Open makes the state of one accepted connection. It may write, where the server speaks
+	// first. Most flooders get this far and no further, and what it allocates is paid by every
+	// idle connection: the less the better.
 	Open(c Conn) Session
 }
 
@@ -41,11 +42,12 @@ type Session interface {
 
 	// Serve acts on a unit (Frame, Part or End) and returns how many bytes of u.Data it has
 	// taken. Fewer than all means there is no room for the answer now: the rest is offered
-	// again, as the same Kind, when the peer has read. For an empty Data the value is ignored.
+	// again, as the same Kind, when the peer has read; u.Data must then be a view into what
+	// Decode was given. For an empty Data the value is ignored.
 	Serve(c Conn, u codec.Unit) (taken int)
 
 	// Refuse answers that the connection is about to be closed, in the protocol's words where
-	// it has any (HTTP: 429, 408, 503). The engine flushes and closes afterwards. It is not
+	// it has any (HTTP: 429, 408, 500). The engine flushes and closes afterwards. It is not
 	// called when the connection is cut without a word.
 	Refuse(c Conn, why Refusal)
 
@@ -70,11 +72,9 @@ const (
 type Refusal uint8
 
 const (
-	TooMany    Refusal = iota + 1 // a rate or budget is spent; try again later
-	TooSlow                       // a message did not arrive in time
-	Overloaded                    // the server is out of a resource
-	Stopping                      // the server is going down
-	Internal                      // a handler failed
+	TooMany  Refusal = iota + 1 // a rate or budget is spent; try again later
+	TooSlow                     // a message did not arrive in time
+	Internal                    // a handler failed
 )
 
 // String is a few words for the peer.
@@ -84,15 +84,15 @@ func (r Refusal) String() string {
 		return "too many requests"
 	case TooSlow:
 		return "too slow"
-	case Overloaded:
-		return "overloaded"
-	case Stopping:
-		return "the server is stopping"
 	}
 	return "internal error"
 }
 
 // Conn is a connection as its service sees it. On the loop's goroutine only, except where noted.
+//
+// A service may keep the Conns of one Opener and, until Closed, call Write, Close and Room of one
+// from the wake of another: a chat. They are on the same loop. Connections of other loops, which
+// have Openers of their own, cannot be reached: such a service runs with Config.Loops 1.
 type Conn interface {
 	// Write queues p for the peer. p is copied and free for reuse on return. All that is queued
 	// in one wake goes out in one write. Callers keep to Room; what exceeds it is still kept
@@ -101,14 +101,14 @@ type Conn interface {
 	// WriteString is Write for a string.
 	WriteString(s string)
 	// Room is how many bytes Write may take now without exceeding the connection's -max-out.
-	// It is at least half of -max-out whenever Serve is called.
+	// It is at least half of -max-out when Serve is called, less what a done of Work has written.
 	Room() int
 	// Close sends what is queued, then ends the connection in order. No further unit is served.
 	Close()
 	// Work runs f on the bounded worker pool (any goroutine: f must not touch c) and then done
 	// on the loop, unless the connection has gone. Until done has run no further unit is served
-	// and nothing is read. It reports false, and calls neither, when the pool's queue is full:
-	// the session should then answer that it is overloaded.
+	// and nothing is read. It reports false, and calls neither, when the pool's queue is full or
+	// work is under way already: the session should then answer that it is overloaded.
 	Work(f, done func()) bool
 	// Peer is the address that the connection counts as; the zero AddrPort for unix sockets.
 	Peer() netip.AddrPort

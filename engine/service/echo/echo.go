@@ -11,7 +11,7 @@ import (
 
 // Frames echoes length-prefixed frames (package length) of 1 to max bytes; 0 means length's
 // default. A frame whose answer does not fit is sent in pieces as its reader makes room.
-// Before Run only.
+// Before engine.New.
 func Frames(max int) service.Service { return frames{max} }
 
 type frames struct{ max int }
@@ -56,7 +56,7 @@ func (s *frameSession) Serve(c service.Conn, u codec.Unit) int {
 
 // Lines echoes lines (package line) of up to max bytes, each with CRLF; 0 means line's default.
 // A line that breaks the rules is answered "ERR " and why before the connection is closed.
-// Before Run only.
+// Before engine.New.
 func Lines(max int) service.Service { return lines{max} }
 
 type lines struct{ max int }

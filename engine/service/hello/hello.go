@@ -16,7 +16,7 @@ type Config struct {
 	MaxBody int64
 }
 
-// New makes the service. Before Run only.
+// New makes the service. Before engine.New.
 func New(cfg Config) service.Service { return hello{cfg} }
 
 type hello struct{ cfg Config }
@@ -225,8 +225,6 @@ func (s *session) Refuse(c service.Conn, why service.Refusal) {
 		e.Status, e.RetryAfter, e.Head = 429, 1, s.o.req.Head
 	case service.TooSlow:
 		e.Status = 408
-	case service.Overloaded, service.Stopping:
-		e.Status, e.RetryAfter = 503, 1
 	default:
 		e.Status = 500
 	}
