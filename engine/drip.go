@@ -9,7 +9,7 @@ import (
 )
 
 const (
-	dripFrom  = 2       // wakes that left the same frame or head incomplete, before the kernel gathers
+	dripFrom  = 2       // small reads that left the same head or line incomplete, before it is let be
 	dripSmall = 128     // bytes; a read of more is no drip
 	dripBytes = 4 << 10 // the most that the kernel is asked to gather before it wakes us
 	dripFirst = 20 * time.Millisecond
@@ -20,27 +20,29 @@ const (
 // SO_RCVLOWAT. A trickle then costs its entry on the wheel and little else.
 //
 // For a frame that says how much it lacks, the next wake comes when that is there. A head or a line
-// may be complete with any byte: they are looked at after as long again as they have taken so far,
-// 20 ms to 5 s. A hundred drips then cost ten wakes, and a slow typist waits no longer than the
-// pieces before took. What has gathered is read before a deadline is judged in any case. n is what
-// has just been read.
+// may be complete with any byte: they are looked at after four times as long again as they have
+// taken so far, 20 ms to 5 s, so that a hundred drips cost a handful of wakes. The price is that a
+// head which its client sends in several pieces of less than 128 bytes waits for that long, 20 ms
+// when the pieces follow each other at once. What has gathered is read before a deadline is judged in
+// any case. n is what has just been read.
 func (l *loop) drip(c *conn, n int) {
 	if c.state&(gone|closing) != 0 {
 		return
 	}
 	lowat := int32(1)
 	if c.stage == service.InFrame || c.stage == service.InHead {
-		if n > 0 && n < dripSmall && c.drips <= dripFrom {
+		if n > 0 && n < dripSmall && c.drips < dripFrom {
 			if c.drips == 0 {
 				c.dripping = l.g.Now()
 			}
 			c.drips++
 		}
-		if c.drips > dripFrom {
-			if lowat = int32(min(c.sess.Lacks(), dripBytes)); lowat == 1 {
-				lowat = dripBytes
-				l.lookLater(c)
-			}
+		if c.drips > 0 {
+			lowat = int32(min(c.sess.Lacks(), dripBytes))
+		}
+		if lowat == 1 && c.drips >= dripFrom {
+			lowat = dripBytes
+			l.lookLater(c)
 		}
 	}
 	if lowat != c.lowat {
@@ -53,7 +55,7 @@ func (l *loop) drip(c *conn, n int) {
 func (l *loop) lookLater(c *conn) {
 	if c.state&gathering == 0 {
 		c.state |= gathering
-		wait := min(max(l.g.Now().Sub(c.dripping), dripFirst), dripMost)
+		wait := min(max(4*l.g.Now().Sub(c.dripping), dripFirst), dripMost)
 		l.timers.push(timer{at: l.g.Now().Add(wait), c: c, gen: c.gen, look: true})
 	}
 }
