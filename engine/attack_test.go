@@ -278,3 +278,20 @@ func TestPushedBytesAreBounded(t *testing.T) {
 		t.Fatalf("shed %d, most held %d", s.Shed[guard.ShedOutput], most)
 	}
 }
+
+// TestIdleTimeoutRunsAfterWork: the guard used to take a connection whose only frame went to the
+// pool for busy for ever.
+func TestIdleTimeoutRunsAfterWork(t *testing.T) {
+	e, addr := serve(t, handler{func(c service.Conn, cmd string) {
+		c.Work(func() {}, func() { c.WriteString("done\n") })
+	}}, 100, func(c *Config) { c.Listeners[0].IdleTimeout = 300 * time.Millisecond })
+	c := dial(t, addr)
+	io.WriteString(c, "work\n")
+	c.SetReadDeadline(time.Now().Add(3 * time.Second))
+	if b, err := io.ReadAll(c); string(b) != "done\n" || err != nil {
+		t.Fatalf("%q, %v", b, err)
+	}
+	if e.Snapshot().Shed[guard.ShedIdle] != 1 {
+		t.Error("not counted")
+	}
+}

@@ -97,7 +97,7 @@ func (c *conn) Work(f, done func()) bool {
 		l.tell(guard.ShedWork, c.peer.Addr(), c.ln, "", nil)
 		return false
 	}
-	c.state |= busy
+	c.state = c.state&^(fresh|idling) | busy // the clocks are set anew when it is done
 	c.stage = unknownStage
 	l.g.Phase(c.id, guard.Busy)
 	return true
