@@ -117,9 +117,7 @@ func (c *conn) sink(n int) *[]byte {
 		l.yield(c)
 	}
 	if c.out == nil {
-		c.out = borrow(n)
-		c.acked = c.bytesOut - min(c.bytesOut, uint64(unsent(c.fd)))
-		l.g.Owe(c.id)
+		l.owe(c, n)
 	}
 	return &c.out.B
 }

@@ -45,9 +45,14 @@ func (l *loop) drip(c *conn, n int) {
 			l.lookLater(c)
 		}
 	}
-	if lowat != c.lowat {
-		_ = unix.SetsockoptInt(c.fd, unix.SOL_SOCKET, unix.SO_RCVLOWAT, int(lowat))
-		c.lowat = lowat
+	c.wakeAt(lowat)
+}
+
+// wakeAt has the kernel wake us when at least n bytes have arrived.
+func (c *conn) wakeAt(n int32) {
+	if n != c.lowat {
+		_ = unix.SetsockoptInt(c.fd, unix.SOL_SOCKET, unix.SO_RCVLOWAT, int(n))
+		c.lowat = n
 	}
 }
 

@@ -59,10 +59,7 @@ func (l *loop) finish(c *conn) {
 	c.inOff = 0
 	c.state |= lingering
 	c.state &^= blocked | throttled | again
-	if c.lowat != 1 {
-		_ = unix.SetsockoptInt(c.fd, unix.SOL_SOCKET, unix.SO_RCVLOWAT, 1)
-		c.lowat = 1
-	}
+	c.wakeAt(1)
 	if c.state&paused != 0 {
 		c.state &^= paused
 		l.g.Resume(c.id)
@@ -119,9 +116,7 @@ func (l *loop) end(c *conn, withReset bool) {
 	gen := c.gen + 1
 	*c = conn{loop: l, gen: gen, state: gone}
 	l.spareConn = append(l.spareConn, c)
-	if l.draining && l.conns == 0 {
-		l.stopWhenEmpty()
-	}
+	l.stopWhenEmpty()
 }
 
 // closed tells the session, whose panic must not stop the clean-up.

@@ -27,12 +27,21 @@ func (l *loop) flush(c *conn) {
 	}
 	l.wrote(c, n)
 	if n < len(p) {
-		c.out = borrow(len(p) - n)
+		l.owe(c, len(p)-n)
 		c.out.B = append(c.out.B, p[n:]...)
-		c.sent = 0
-		c.acked = c.bytesOut - min(c.bytesOut, uint64(unsent(c.fd)))
-		l.g.Owe(c.id)
 	}
+}
+
+// owe begins to keep output, about n bytes of it, and to judge how fast the peer takes it.
+func (l *loop) owe(c *conn, n int) {
+	c.out, c.sent = borrow(n), 0
+	c.acked = c.acknowledged()
+	l.g.Owe(c.id)
+}
+
+// acknowledged is how many of the bytes sent the peer's kernel has.
+func (c *conn) acknowledged() uint64 {
+	return c.bytesOut - min(c.bytesOut, uint64(unsent(c.fd)))
 }
 
 func (l *loop) wrote(c *conn, n int) {
@@ -77,14 +86,11 @@ func (l *loop) writable(c *conn) {
 
 // progress tells the guard how many bytes the peer's kernel has acknowledged since the last time:
 // what the peer reads, not what ours buffers, is what its rate is judged by.
-func (l *loop) progress(c *conn) bool {
-	acked := c.bytesOut - min(c.bytesOut, uint64(unsent(c.fd)))
-	if acked <= c.acked {
-		return false
+func (l *loop) progress(c *conn) {
+	if acked := c.acknowledged(); acked > c.acked {
+		l.g.Drained(c.id, int(acked-c.acked))
+		c.acked = acked
 	}
-	l.g.Drained(c.id, int(acked-c.acked))
-	c.acked = acked
-	return true
 }
 
 // overflow ends a connection whose session queues more than MaxOut: a bug in the service.
