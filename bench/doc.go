@@ -2,11 +2,13 @@
 //
 // A [Siege] runs one good client at a steady open-loop rate from its own source address, throws attacks at
 // the same server from other source addresses for a while, and tells before, during and after apart: goodput,
-// latency, errors, what the server shed and for which reason, and what each side paid in CPU.
+// latency, errors, what the server shed and for which reason, and what each side paid in CPU. Beside the good client,
+// whose connections stand, it can run newcomers, who connect for each request.
 //
-// It works over the wire only, against any server that speaks HTTP/1.1, length-prefixed frames or lines, and
-// knows nothing of how that server is built. It is no general load tester: every target must be a loopback
-// address (see bench/target), and every run is bounded in time and in count.
+// It works over the wire only, against any server that speaks HTTP/1.1, length-prefixed frames or lines, plain or
+// inside TLS, whose certificates it never verifies: it talks to loopback only. It knows nothing of how that server is
+// built. It is no general load tester: every target must be a loopback address (see bench/target), and every run is
+// bounded in time and in count.
 //
 // The parts, each of use alone:
 //
@@ -15,7 +17,8 @@
 //	latency   histograms of what it took, by phase and by slice of time
 //	wire      the bytes of a request and how to tell that its reply is complete
 //	sock      non-blocking sockets, an epoll wrapper, the budget of descriptors
-//	load      the good client
+//	tunnel    TLS without a socket, for loops that have thousands of them
+//	load      the good client, and newcomers
 //	attack    the attacks, one file each, and their registry
 //	watch     what the server says of itself: its shed counters, its CPU and memory
 //	report    the record of a run as JSON and as a table

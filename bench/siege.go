@@ -34,14 +34,15 @@ type Strike struct {
 
 // Siege says what to run. The zero value is not valid: a good target and at least one strike are needed.
 type Siege struct {
-	Good    load.Config   // Duration and Phases are replaced by those of the siege
-	Strikes []Strike      // all at once
-	Before  time.Duration // 0 to MaxSiege, as are the next two; During above 0
-	During  time.Duration
-	After   time.Duration
-	Sheds   *watch.Counter // nil: the server is not asked
-	PIDs    []int          // of the server; none: its CPU is not read
-	Watch   func(Progress) // called twice a second on a goroutine of its own; nil: nobody watches
+	Good      load.Config   // Duration and Phases are replaced by those of the siege
+	Newcomers *load.Config  // a second lane, of clients that come for the first time; likewise, and Churn is set. nil: none
+	Strikes   []Strike      // all at once
+	Before    time.Duration // 0 to MaxSiege, as are the next two; During above 0
+	During    time.Duration
+	After     time.Duration
+	Sheds     *watch.Counter // nil: the server is not asked
+	PIDs      []int          // of the server; none: its CPU is not read
+	Watch     func(Progress) // called twice a second on a goroutine of its own; nil: nobody watches
 }
 
 // Progress is how far a siege is.
@@ -49,16 +50,18 @@ type Progress struct {
 	Phase         string
 	Elapsed, Left time.Duration
 	Good          latency.Summary // the last whole slice of the good client
+	Newcomers     latency.Summary // likewise; zero when there are none
 	Attacks       []attack.Live   // in the order of the strikes
 }
 
 // Outcome is what a siege came to.
 type Outcome struct {
-	Good    load.Result     `json:"good"`
-	Attacks []attack.Result `json:"attacks"`
-	Server  []Stretch       `json:"server,omitempty"` // one for each phase, when there was something to read
-	Cost    *Cost           `json:"cost,omitempty"`
-	Remarks []string        `json:"remarks,omitempty"` // what could not be measured or was cut short
+	Good      load.Result     `json:"good"`
+	Newcomers *load.Result    `json:"newcomers,omitempty"` // nil when there were none
+	Attacks   []attack.Result `json:"attacks"`
+	Server    []Stretch       `json:"server,omitempty"` // one for each phase, when there was something to read
+	Cost      *Cost           `json:"cost,omitempty"`
+	Remarks   []string        `json:"remarks,omitempty"` // what could not be measured or was cut short
 }
 
 // ErrNothing is wrapped by the error of a siege whose good client got no good reply in a whole phase.
@@ -79,12 +82,8 @@ func (s Siege) Check() error {
 			return fmt.Errorf("siege: %w", err)
 		}
 	}
-	good := s.Good
-	good.Duration = total
-	if _, err := load.New(good); err != nil {
-		return fmt.Errorf("siege: good client: %w", err)
-	}
-	return nil
+	_, _, err := s.lanes()
+	return err
 }
 
 // Run runs the siege, at most its three phases and the good client's timeout long; it ends early with ctx. An error
@@ -95,20 +94,13 @@ func (s Siege) Run(ctx context.Context) (Outcome, error) {
 	if err := s.Check(); err != nil {
 		return Outcome{}, err
 	}
-	total := s.Before + s.During + s.After
-	s.Good.Duration = total
-	s.Good.Phases = []latency.Phase{
-		{Name: Before, To: s.Before},
-		{Name: During, From: s.Before, To: s.Before + s.During},
-		{Name: After, From: s.Before + s.During, To: total},
-	}
-	lane, err := load.New(s.Good)
+	good, newcomers, err := s.lanes()
 	if err != nil {
-		return Outcome{}, fmt.Errorf("siege: good client: %w", err)
+		return Outcome{}, err
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	f := &field{Siege: s, lane: lane, counts: make([]*attack.Counts, len(s.Strikes)),
+	f := &field{Siege: s, good: good, newcomers: newcomers, counts: make([]*attack.Counts, len(s.Strikes)),
 		results: make([]attack.Result, len(s.Strikes)), errs: make([]error, len(s.Strikes))}
 	for i := range f.counts {
 		f.counts[i] = new(attack.Counts)
@@ -119,27 +111,24 @@ func (s Siege) Run(ctx context.Context) (Outcome, error) {
 // field is a siege under way.
 type field struct {
 	Siege
-	lane    *load.Lane
-	counts  []*attack.Counts
-	results []attack.Result // written by one goroutine each, read after they ended
-	errs    []error
-	strikes sync.WaitGroup
+	good      *load.Lane
+	newcomers *load.Lane // nil: none
+	counts    []*attack.Counts
+	results   []attack.Result // written by one goroutine each, read after they ended
+	errs      []error
+	strikes   sync.WaitGroup
 }
 
 func (f *field) run(ctx context.Context, cancel context.CancelFunc) (Outcome, error) {
-	var good load.Result
-	var goodErr error
-	laneDone := make(chan struct{})
-	go func() {
-		defer close(laneDone)
-		good, goodErr = f.lane.Run(ctx)
-	}()
+	good := begin(ctx, f.good)
 	select {
-	case <-f.lane.Started():
-	case <-laneDone:
-		return Outcome{}, goodErr
+	case <-f.good.Started():
+	case <-good.done:
+		return Outcome{}, good.err
 	}
-	start := f.lane.StartedAt()
+	// Newcomers have nothing to open: their start is this one but for the time it takes to begin a goroutine.
+	newcomers := begin(ctx, f.newcomers)
+	start := f.good.StartedAt()
 	stopWatch := f.watch(start)
 	defer stopWatch()
 
@@ -147,8 +136,12 @@ func (f *field) run(ctx context.Context, cancel context.CancelFunc) (Outcome, er
 	diary.read(ctx)
 	sleepUntil(ctx, start.Add(f.Before))
 	diary.readWithin(ctx, 100*time.Millisecond)
-	// The good client's own descriptors are spoken for, whether open at this instant or not.
-	room := sock.RoomFor(sock.NewRoom().Size() - f.Good.Conns)
+	// The good clients' own descriptors are spoken for, whether open at this instant or not.
+	spoken := f.good.Places()
+	if f.newcomers != nil {
+		spoken += f.newcomers.Places()
+	}
+	room := sock.RoomFor(sock.NewRoom().Size() - spoken)
 	end := start.Add(f.Before + f.During)
 	for i, strike := range f.Strikes {
 		strike.Options.Duration = max(time.Until(end), time.Millisecond)
@@ -162,16 +155,25 @@ func (f *field) run(ctx context.Context, cancel context.CancelFunc) (Outcome, er
 	sleepUntil(ctx, end)
 	f.strikes.Wait()
 	diary.read(ctx)
-	<-laneDone
+	<-good.done
+	<-newcomers.done
 	diary.read(context.WithoutCancel(ctx))
-	if err := errors.Join(append(f.errs, goodErr)...); err != nil {
+	if err := errors.Join(append(f.errs, good.err, newcomers.err)...); err != nil {
 		return Outcome{}, err
 	}
-	return f.outcome(ctx, good, diary)
+	return f.outcome(ctx, good.result, newcomers.result, diary)
 }
 
-func (f *field) outcome(ctx context.Context, good load.Result, d *diary) (Outcome, error) {
-	out := Outcome{Good: good, Attacks: f.results, Remarks: d.remarks}
+func (f *field) outcome(ctx context.Context, good, newcomers *load.Result, d *diary) (Outcome, error) {
+	out := Outcome{Good: *good, Newcomers: newcomers, Attacks: f.results, Remarks: d.remarks}
+	if newcomers != nil {
+		for _, p := range newcomers.Phases {
+			if p.ForSecs > 0 && p.OK == 0 {
+				// Worth knowing and no failure: to let none in is what some servers choose.
+				out.Remarks = append(out.Remarks, "newcomers got nothing "+p.Name+" the attack")
+			}
+		}
+	}
 	for _, r := range f.results {
 		if r.Shortened != "" {
 			out.Remarks = append(out.Remarks, r.Name+": "+r.Shortened)
@@ -213,7 +215,10 @@ func (f *field) watch(start time.Time) (stop func()) {
 }
 
 func (f *field) progress(at time.Duration) Progress {
-	p := Progress{Phase: After, Elapsed: at, Left: max(0, f.Before+f.During+f.After-at), Good: f.lane.Latency.At(at)}
+	p := Progress{Phase: After, Elapsed: at, Left: max(0, f.Before+f.During+f.After-at), Good: f.good.Latency.At(at)}
+	if f.newcomers != nil {
+		p.Newcomers = f.newcomers.Latency.At(at)
+	}
 	if at < f.Before {
 		p.Phase = Before
 	} else if at < f.Before+f.During {

@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -15,6 +16,7 @@ import (
 	"weir/bench/attack"
 	"weir/bench/load"
 	"weir/bench/target"
+	"weir/bench/tunnel"
 	"weir/bench/victim"
 	"weir/bench/watch"
 )
@@ -86,6 +88,51 @@ func TestSiegeTellsThePhasesApart(t *testing.T) {
 	check()
 }
 
+// The server takes nobody in while the attack lasts: who is in does not notice, who comes does.
+func TestSiegeTellsNewcomersApart(t *testing.T) {
+	var attacked atomic.Int64
+	cfg := victim.Config(t)
+	cfg.GetConfigForClient = func(h *tls.ClientHelloInfo) (*tls.Config, error) {
+		switch from := h.Conn.RemoteAddr().String(); {
+		case strings.HasPrefix(from, "127.0.1."):
+			attacked.Add(1)
+			return nil, errors.New("an attacker")
+		case strings.HasPrefix(from, "127.9.") && attacked.Load() > 0:
+			return nil, errors.New("busy")
+		}
+		return nil, nil
+	}
+	to := victim.ServeTLS(t, target.Line, cfg, func(c *tls.Conn) { victim.EchoLines(c) })
+	check := victim.Descriptors(t)
+	const patient = 20 * time.Second // nothing is to time out, however busy the machine is
+	var watched atomic.Bool
+	s := Siege{
+		Good:      load.Config{Target: to, Rate: 100, Conns: 4, Timeout: patient},
+		Newcomers: &load.Config{Target: to, Rate: 20, Timeout: patient, Sources: []netip.Addr{netip.MustParseAddr("127.9.0.1"), netip.MustParseAddr("127.9.1.1")}},
+		Strikes:   []Strike{strike(t, "tls-hello?conns=2&rate=20&sources=1", to)},
+		Before:    time.Second, During: time.Second,
+		Watch: func(p Progress) { watched.Store(watched.Load() || p.Newcomers.OK > 0) },
+	}
+	o, err := s.Run(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if o.Newcomers == nil || o.Newcomers.TLS == nil || o.Good.TLS == nil {
+		t.Fatalf("%+v", o)
+	}
+	good, come, shakes := o.Good.Phases, o.Newcomers.Phases, o.Newcomers.TLS.Phases
+	if good[0].OK != 100 || good[1].OK != 100 || o.Good.TLS.OK != 4 {
+		t.Errorf("good client: %+v", o.Good)
+	}
+	if come[0].OK != 20 || come[1].Failed["handshake"] < 10 || shakes[0].OK != 20 || shakes[1].Failed["handshake"] != come[1].Failed["handshake"] {
+		t.Errorf("newcomers: %+v, %+v", come, shakes)
+	}
+	if o.Attacks[0].Alerts == 0 || !watched.Load() {
+		t.Errorf("attack: %+v; newcomers watched: %v", o.Attacks[0], watched.Load())
+	}
+	check()
+}
+
 func TestSiegeFailsWhenTheGoodClientGetsNothing(t *testing.T) {
 	to := victim.HTTP(t, http.NotFoundHandler())
 	gone := to
@@ -109,6 +156,8 @@ func TestSiegesThatMakeNoSenseAreRefused(t *testing.T) {
 	to := target.Target{Scheme: target.HTTP, Addr: netip.MustParseAddrPort("127.0.0.1:1"), Host: "127.0.0.1:1", Path: "/"}
 	away := to
 	away.Addr = netip.MustParseAddrPort("192.0.2.1:1")
+	secret := to
+	secret.TLS = true
 	good := load.Config{Target: to}
 	flood := []Strike{strike(t, "connection-flood", to)}
 	for name, s := range map[string]Siege{
@@ -119,6 +168,8 @@ func TestSiegesThatMakeNoSenseAreRefused(t *testing.T) {
 		"no good client":         {Strikes: flood, During: time.Second},
 		"bad options":            {Good: good, Strikes: []Strike{strike(t, "slowloris?size=0", to)}, During: time.Second},
 		"attack on elsewhere":    {Good: good, Strikes: []Strike{strike(t, "slowloris", away)}, During: time.Second},
+		"newcomers, elsewhere":   {Good: good, Newcomers: &load.Config{Target: away}, Strikes: flood, During: time.Second},
+		"bad TLS version":        {Good: load.Config{Target: secret, TLS: tunnel.Options{Version: "2"}}, Strikes: flood, During: time.Second},
 		"good client, elsewhere": {Good: load.Config{Target: away}, Strikes: flood, During: time.Second},
 	} {
 		if _, err := s.Run(t.Context()); err == nil || errors.Is(err, ErrNothing) {

@@ -23,6 +23,7 @@ func storm(t *testing.T, spec string, to target.Target) Result {
 	if err != nil {
 		t.Fatal(err)
 	}
+	o.Nice = 0 // on a busy machine it would starve
 	check := victim.Descriptors(t)
 	r, err := Run(t.Context(), k, o, to, nil, nil)
 	if err != nil {
@@ -153,6 +154,7 @@ func TestRoomCutsAnAttackShortAndSaysSo(t *testing.T) {
 	for _, k := range All() {
 		o := k.Options()
 		o.Conns, o.Total, o.Duration, o.Sources = 30, 30, 200*time.Millisecond, 1
+		to.TLS = strings.HasPrefix(k.Name, "tls-")
 		r, err := Run(t.Context(), k, o, to, sock.RoomFor(10), nil)
 		if err != nil || r.Established > 10 || !strings.Contains(r.Shortened, "10 connections") {
 			t.Errorf("%s: %d established, %q, %v", k.Name, r.Established, r.Shortened, err)
@@ -164,7 +166,8 @@ func TestAttacksEndWithTheirContext(t *testing.T) {
 	to := victim.Serve(t, target.Line, silent)
 	for _, k := range All() {
 		o := k.Options()
-		o.Conns, o.Duration = 20, time.Minute
+		o.Conns, o.Duration, o.Nice = 20, time.Minute, 0
+		to.TLS = strings.HasPrefix(k.Name, "tls-")
 		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 		start := time.Now()
 		if _, err := Run(ctx, k, o, to, nil, nil); err != nil || time.Since(start) > 5*time.Second {
@@ -179,7 +182,7 @@ func TestAttacksRefuseWhateverIsNotLoopback(t *testing.T) {
 		for _, a := range []string{"192.0.2.1:80", "0.0.0.0:80", "[::ffff:127.0.0.1]:80", "[2001:db8::1]:80"} {
 			o := k.Options()
 			o.Duration = time.Second
-			to := target.Target{Scheme: target.Line, Addr: netip.MustParseAddrPort(a)}
+			to := target.Target{Scheme: target.Line, TLS: strings.HasPrefix(k.Name, "tls-"), Addr: netip.MustParseAddrPort(a)}
 			var counts Counts
 			_, err := Run(t.Context(), k, o, to, nil, &counts)
 			if err == nil || counts.Live().Attempts > 0 {

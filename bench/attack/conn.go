@@ -23,8 +23,9 @@ const (
 type conn struct {
 	fd         int32
 	generation uint32        // counts connections in this slot, so that late events miss
-	stands     bool          // the handshake is complete
-	answered   bool          // bytes came from the server
+	stands     bool          // TCP's handshake is complete
+	ready      bool          // and TLS's, where there is one: stood was told
+	answered   bool          // bytes came from the server; inside TLS, bytes that it held
 	broke      bool          // a write failed: the end of the stream that is read next was a reset
 	since      time.Duration // when its connect began, since the attack did
 }
@@ -50,7 +51,7 @@ const (
 // wants is how an attack hears of its connections. The slot's conn is valid during the call; stood and readable
 // may end it.
 type wants interface {
-	stood(i int32)    // the handshake is complete
+	stood(i int32)    // the handshake is complete; inside TLS, that one
 	readable(i int32) // bytes or an end are there; told once for each change
 	writable(i int32) // room again; told once for each change, and after stood
 }
@@ -108,9 +109,13 @@ func (r *run) turn(wait time.Duration, w wants) {
 			r.connected(i, w)
 		}
 		if alive() && c.stands && ev.Readable {
-			w.readable(i)
+			if c.ready {
+				w.readable(i)
+			} else {
+				r.shake(i, w)
+			}
 		}
-		if alive() && c.stands && ev.Writable {
+		if alive() && c.stands && ev.Writable && r.flush(i) && c.ready {
 			w.writable(i)
 		}
 	}
@@ -123,6 +128,11 @@ func (r *run) connected(i int32, w wants) {
 	switch err := sock.Problem(int(c.fd)); err {
 	case nil:
 		r.stand(c, now)
+		if r.secure != nil {
+			r.beginShake(i)
+			return
+		}
+		c.ready = true
 		w.stood(i)
 	case unix.ECONNRESET, unix.EPIPE:
 		// Completed and reset before we looked.
@@ -162,9 +172,13 @@ func (r *run) giveUp() {
 }
 
 // read takes what the server sent, a bounded amount, and passes it to use, which is not to keep it and returns
-// false to end the connection. It reports whether there may be more; a connection that ended has none.
+// false to end the connection. It reports whether there may be more; a connection that ended has none. While use runs
+// for the first time, answered is not set yet.
 func (r *run) read(i int32, use func([]byte) bool) (more bool) {
 	c := &r.conns[i]
+	if r.secure != nil && !r.open(i, use) {
+		return false
+	}
 	for range readsPerTurn {
 		n, err := sock.Read(int(c.fd), r.in)
 		switch {
@@ -177,11 +191,18 @@ func (r *run) read(i int32, use func([]byte) bool) (more bool) {
 			r.end(i, byClose)
 			return false
 		}
-		c.answered = true
+		if r.secure != nil {
+			r.tunnels[i].Receive(r.in[:n])
+			if !r.open(i, use) {
+				return false
+			}
+			continue
+		}
 		if !use(r.in[:n]) {
 			r.end(i, byUs)
 			return false
 		}
+		c.answered = true
 	}
 	return true
 }
@@ -192,6 +213,9 @@ func (r *run) end(i int32, who ending) {
 	r.counts.open.Add(-1)
 	if c.broke && who == byClose {
 		who = byReset
+	}
+	if who == byClose && r.closing != nil {
+		r.closing(i)
 	}
 	switch who {
 	case byReset:
@@ -211,6 +235,10 @@ func (r *run) end(i int32, who ending) {
 // release closes the descriptor and frees the slot.
 func (r *run) release(i int32, abort bool) {
 	c := &r.conns[i]
+	if r.secure != nil && r.tunnels[i] != nil {
+		r.tunnels[i].Stop()
+		r.tunnels[i] = nil
+	}
 	if abort {
 		sock.Abort(int(c.fd))
 	} else {

@@ -14,7 +14,8 @@ import (
 type Counts struct {
 	attempts, established, refused, timedOut, local atomic.Int64
 	resets, closes, answered                        atomic.Int64
-	units, bytes, replies, bad                      atomic.Int64
+	units, bytes, replies, bad, odd                 atomic.Int64
+	handshakes, serverHellos, alerts                atomic.Int64
 	open                                            atomic.Int64
 	short                                           atomic.Bool // out of descriptors at least once
 }
@@ -31,10 +32,19 @@ type Live struct {
 	Closes      int64 `json:"closes"`       // established, then closed by the server in the orderly way
 	Answered    int64 `json:"answered"`     // of Resets and Closes, those with bytes from the server before
 	Open        int64 `json:"open"`         // established and open at this moment
-	Units       int64 `json:"units"`        // whole frames, requests or drips written
+	Units       int64 `json:"units"`        // what UnitName says; of frames, requests and drips those written whole
 	Bytes       int64 `json:"bytes"`        // written
 	Replies     int64 `json:"replies"`      // good replies read
 	Bad         int64 `json:"bad_replies"`  // HTTP replies with a status outside 200 to 399, such as 429 or 503
+	Odd         int64 `json:"odd_replies"`  // connections on which something came that answers nothing of what was sent
+	TLS
+}
+
+// TLS is what became of TLS handshakes.
+type TLS struct {
+	Handshakes   int64 `json:"handshakes,omitempty"`    // complete
+	ServerHellos int64 `json:"server_hellos,omitempty"` // not meant to be completed, and answered: the server paid for its signature
+	Alerts       int64 `json:"alerts,omitempty"`        // refused with an alert
 }
 
 // Live returns the counts so far.
@@ -43,7 +53,8 @@ func (c *Counts) Live() Live {
 		Attempts: c.attempts.Load(), Established: c.established.Load(), Refused: c.refused.Load(),
 		TimedOut: c.timedOut.Load(), Local: c.local.Load(), Resets: c.resets.Load(), Closes: c.closes.Load(),
 		Answered: c.answered.Load(), Open: c.open.Load(), Units: c.units.Load(), Bytes: c.bytes.Load(),
-		Replies: c.replies.Load(), Bad: c.bad.Load(),
+		Replies: c.replies.Load(), Bad: c.bad.Load(), Odd: c.odd.Load(),
+		TLS: TLS{Handshakes: c.handshakes.Load(), ServerHellos: c.serverHellos.Load(), Alerts: c.alerts.Load()},
 	}
 }
 
@@ -59,7 +70,8 @@ type Result struct {
 	Live                    // the final counts; Open is what was open when it ended, all closed since
 	Took      time.Duration `json:"took_ns"`
 	CPU       time.Duration `json:"attacker_cpu_ns"`     // of the attack's own threads
-	Connect   latency.Range `json:"connect"`             // from connect to the end of the handshake
+	Connect   latency.Range `json:"connect"`             // from connect to the end of TCP's handshake
+	Handshake latency.Range `json:"handshake"`           // from connect to the end of that of TLS, of those completed
 	Age       latency.Range `json:"age"`                 // from connect to when the server ended the connection
 	Shortened string        `json:"shortened,omitempty"` // what this machine's limits cut off the request; empty when nothing
 }

@@ -6,13 +6,12 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"weir/bench/sock"
 	"weir/bench/target"
 	"weir/bench/wire"
 )
 
 // frameFlood sends whole, valid requests as fast as a few connections take them, without waiting for replies:
-// pipelined HTTP requests, frames, lines.
+// pipelined HTTP requests, frames, lines. Where the target speaks TLS they go inside it.
 //
 //	attacker                 server
 //	   | request request ...  -> |  every one of them is legal, there are only too many
@@ -34,7 +33,7 @@ var frameFlood = Kind{
 		if o.Size > 1<<20 {
 			return fmt.Errorf("size %d: at most 1048576 bytes, a flood is of many frames", o.Size)
 		}
-		return nil
+		return checkTLS(o, t)
 	},
 	loop: func(r *run) error { return (&frames{run: r}).flood() },
 }
@@ -68,6 +67,9 @@ type flow struct {
 }
 
 func (f *frames) flood() (err error) {
+	if err := f.inTLS(f.opts.Version); err != nil {
+		return err
+	}
 	if f.request, err = wire.NewRequest(f.target, wire.SizeOr(f.target, f.opts.Size)); err != nil {
 		return err
 	}
@@ -139,7 +141,7 @@ func (f *frames) writable(i int32) { f.flows[i].canSend = true }
 // serve reads and writes once on a connection and reports whether it could go on at once.
 func (f *frames) serve(i int32, allowed *int) bool {
 	c, w := &f.conns[i], &f.flows[i]
-	if c.fd < 0 || !c.stands {
+	if c.fd < 0 || !c.ready {
 		return false
 	}
 	generation := c.generation
@@ -175,7 +177,7 @@ func (f *frames) write(i int32, allowed *int) {
 	}
 	at := int(w.written % int64(len(f.batch)))
 	b := f.batch[at:min(len(f.batch), at+w.pending)]
-	n, err := sock.Write(int(c.fd), b)
+	n, err := f.run.write(i, b)
 	before := w.written / int64(size)
 	w.written += int64(n)
 	w.pending -= n

@@ -11,7 +11,7 @@ import (
 type Kind struct {
 	Name  string // as on the command line
 	Help  string // one line: what it does and what it aims at
-	Units string // what Count and the rate count: "connections", "frames", "drips"
+	Units string // what Live.Units counts: "connections", "frames", "drips", ...
 
 	defaults Options
 	total    int // without -total there may be that many connections for each one open at once
@@ -23,7 +23,7 @@ type Kind struct {
 }
 
 // kinds is in the order in which help shows them.
-var kinds = []Kind{connectionFlood, frameFlood, slowloris}
+var kinds = []Kind{connectionFlood, frameFlood, slowloris, tlsHandshake, tlsHello, tlsDribble, proxySpoof}
 
 // All returns the attacks there are, in the order for help texts.
 func All() []Kind { return append([]Kind(nil), kinds...) }

@@ -25,12 +25,12 @@ const (
 type Options struct {
 	Conns    int           `json:"conns"`       // connections open at once
 	Total    int           `json:"total"`       // connections in all, reopened ones included; 0: the kind's multiple of Conns
-	Count    int64         `json:"count"`       // most units sent: frames, drips; no meaning for connection-flood
+	Count    int64         `json:"count"`       // most units sent: frames, drips; no meaning for attacks whose unit is a connection
 	Rate     float64       `json:"rate"`        // units a second, all connections together; 0: as fast as it goes
 	Size     int           `json:"size"`        // bytes: a frame's payload, a drip
 	Frame    int           `json:"frame"`       // bytes: the frame that drips announce
 	Interval time.Duration `json:"interval_ns"` // between two drips of a connection
-	Hold     time.Duration `json:"hold_ns"`     // how long a connection is held open; 0: until the end
+	Hold     time.Duration `json:"hold_ns"`     // how long a connection is held open; 0: until the end, after a handshake not at all
 	Churn    bool          `json:"churn"`       // close each connection as soon as it stands
 	Duration time.Duration `json:"duration_ns"` // the attack ends then, whatever is left
 	Sources  int           `json:"sources"`     // source addresses, one after the other
@@ -38,6 +38,13 @@ type Options struct {
 	PerNet   int           `json:"per_net"`     // sources in one /24; 0: as many as fit
 	Loops    int           `json:"loops"`       // event loops, each with a thread
 	Nice     int           `json:"nice"`        // 0 to 19: how far the attack's threads give way to others
+
+	Version string `json:"version,omitempty"`     // of TLS, 1.2 or 1.3, empty for the highest; of a PROXY header, 1 or 2
+	Name    string `json:"server_name,omitempty"` // sent as SNI; empty: the target's host, if that is a name
+	Finish  bool   `json:"finish,omitempty"`      // complete TLS handshakes
+	Records bool   `json:"records,omitempty"`     // a TLS record for each byte
+	Form    string `json:"form,omitempty"`        // of PROXY headers: good, cut, huge, bad
+	Victim  string `json:"victim,omitempty"`      // the one address that PROXY headers claim; empty: another one each time
 }
 
 // Option is one line of the table of options: its name on the command line and between a spec's ? and &.
@@ -63,24 +70,38 @@ var table = []Option{
 	{"count", "most frames or drips sent, 1 to 1000000000",
 		func(o *Options, v string) (err error) { o.Count, err = strconv.ParseInt(v, 10, 64); return err },
 		func(o Options) string { return strconv.FormatInt(o.Count, 10) }},
-	{"rate", "connections or frames a second, 0 as fast as it goes; for slowloris connections a second while opening",
+	{"rate", "connections or frames a second, 0 as fast as it goes; for those that drip connections a second while opening",
 		func(o *Options, v string) (err error) { o.Rate, err = strconv.ParseFloat(v, 64); return err },
 		func(o Options) string { return strconv.FormatFloat(o.Rate, 'f', -1, 64) }},
 	number("size", "bytes in a frame's payload or in a drip, up to 16777216; 0: 64 in a frame or line, and a GET without a body for HTTP", func(o *Options) *int { return &o.Size }),
 	number("frame", "bytes that a dripped frame announces, 1 to 16777216", func(o *Options) *int { return &o.Frame }),
 	span("interval", "time between two drips of a connection, 1ms to 10m", func(o *Options) *time.Duration { return &o.Interval }),
-	span("hold", "how long a connection is held open, 0 until the end", func(o *Options) *time.Duration { return &o.Hold }),
-	{"churn", "close each connection as soon as it stands, true or false",
-		func(o *Options, v string) (err error) { o.Churn, err = strconv.ParseBool(v); return err },
-		func(o Options) string { return strconv.FormatBool(o.Churn) }},
+	span("hold", "how long a connection is held open, 0 until the end; for tls-handshake 0 not at all", func(o *Options) *time.Duration { return &o.Hold }),
+	truth("churn", "close each connection as soon as it stands, true or false", func(o *Options) *bool { return &o.Churn }),
 	span("duration", "the attack ends then, 1ms to 10m", func(o *Options) *time.Duration { return &o.Duration }),
 	number("sources", "source addresses, 1 to 1048576", func(o *Options) *int { return &o.Sources }),
-	{"first", "the first source address; none: 127.0.1.1, or ::1",
-		func(o *Options, v string) error { o.First = v; return nil },
-		func(o Options) string { return o.First }},
+	word("first", "the first source address; none: 127.0.1.1, or ::1", func(o *Options) *string { return &o.First }),
 	number("per-net", "sources in one /24, 1 to 254, 0 as many as fit", func(o *Options) *int { return &o.PerNet }),
 	number("loops", "event loops, 1 to 64", func(o *Options) *int { return &o.Loops }),
 	number("nice", "how far the attack's threads give way to the server and the good client, 0 to 19", func(o *Options) *int { return &o.Nice }),
+	word("version", "of TLS, 1.2 or 1.3, none for the highest that both have; for proxy-spoof of the PROXY header, 1 or 2", func(o *Options) *string { return &o.Version }),
+	word("sni", "server name in TLS handshakes; none: the target's host if it is a name", func(o *Options) *string { return &o.Name }),
+	truth("finish", "complete the handshakes, or with false go when the server has answered the ClientHello, true or false", func(o *Options) *bool { return &o.Finish }),
+	truth("records", "put each byte of a dribbled ClientHello in a TLS record of its own, true or false", func(o *Options) *bool { return &o.Records }),
+	word("form", "of PROXY headers: good, cut (then silence), huge (65535 bytes, or a line of 4 KB) or bad (malformed, each in another way)", func(o *Options) *string { return &o.Form }),
+	word("victim", "the one address that all PROXY headers claim; none: another one each time, from 10.0.0.0/8 and 2001:db8::/32", func(o *Options) *string { return &o.Victim }),
+}
+
+func truth(name, help string, at func(*Options) *bool) Option {
+	return Option{name, help,
+		func(o *Options, v string) (err error) { *at(o), err = strconv.ParseBool(v); return err },
+		func(o Options) string { return strconv.FormatBool(*at(&o)) }}
+}
+
+func word(name, help string, at func(*Options) *string) Option {
+	return Option{name, help,
+		func(o *Options, v string) error { *at(o) = v; return nil },
+		func(o Options) string { return *at(&o) }}
 }
 
 func number(name, help string, at func(*Options) *int) Option {

@@ -2,6 +2,7 @@ package attack
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"net/netip"
 	"sync"
@@ -10,6 +11,7 @@ import (
 	"weir/bench/latency"
 	"weir/bench/sock"
 	"weir/bench/target"
+	"weir/bench/tunnel"
 )
 
 // Run runs an attack until it is done, its duration is over or ctx ends, and returns what it came to. Options that
@@ -44,16 +46,17 @@ func Run(ctx context.Context, k Kind, o Options, t target.Target, room *sock.Roo
 	wait.Wait()
 	res := Result{Name: k.Name, Target: t.String(), UnitName: k.Units, Options: o,
 		Live: counts.Live(), Took: time.Since(start)}
-	var connect, age latency.Spread
+	var connect, handshake, age latency.Spread
 	for i, r := range runs {
 		if errs[i] != nil {
 			return res, fmt.Errorf("attack %s: %w", k.Name, errs[i])
 		}
 		connect.Merge(&r.connect)
+		handshake.Merge(&r.handshake)
 		age.Merge(&r.age)
 		res.CPU += r.cpu
 	}
-	res.Connect, res.Age = connect.Range(), age.Range()
+	res.Connect, res.Handshake, res.Age = connect.Range(), handshake.Range(), age.Range()
 	if counts.short.Load() {
 		res.Shortened = fmt.Sprintf("open-file limit: %d connections at once are possible in this process, %d were asked for; raise it with ulimit -n",
 			room.Size(), o.Conns)
@@ -94,9 +97,16 @@ type run struct {
 	pending pendings
 	stuck   bool // the last attempt failed for a reason on this side
 	in      []byte
+	closing func(i int32) // called before a connection that the server closed is counted; nil: nobody cares
 
-	connect, age latency.Spread
-	cpu          time.Duration
+	// Inside TLS, see inTLS; else nil.
+	secure  *tls.Config
+	tunnels []*tunnel.Conn // parallel to conns
+	preface func() []byte  // what a connection says before TLS; nil: nothing
+	plain   []byte
+
+	connect, handshake, age latency.Spread
+	cpu                     time.Duration
 }
 
 func (r *run) run(k Kind) (err error) {

@@ -13,17 +13,19 @@ type Failure uint8
 
 // The failures a good client tells apart.
 const (
-	Timeout  Failure = iota // no complete reply within the timeout, counted from the instant it was due
-	Cut                     // the connection was closed or reset before the reply was complete
-	Status                  // a complete reply that says no: an HTTP status outside 200 to 399
-	Protocol                // a reply that is not what was asked for
-	Overrun                 // dropped by the client: too many were waiting for a connection
+	Timeout   Failure = iota // no complete reply within the timeout, counted from the instant it was due
+	Cut                      // the connection was closed or reset before the reply was complete
+	Status                   // a complete reply that says no: an HTTP status outside 200 to 399
+	Protocol                 // a reply that is not what was asked for
+	Overrun                  // dropped by the client: too many were waiting for a connection
+	Connect                  // a newcomer's connection was refused or could not be made
+	Handshake                // a newcomer's connection stood, and its TLS handshake failed
 	failures
 )
 
 // String returns the word used in tables and JSON.
 func (f Failure) String() string {
-	return [...]string{"timeout", "cut", "status", "protocol", "overrun"}[f]
+	return [...]string{"timeout", "cut", "status", "protocol", "overrun", "connect", "handshake"}[f]
 }
 
 // MaxTracked is the longest latency told apart; longer ones are counted as this long.

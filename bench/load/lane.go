@@ -2,7 +2,9 @@ package load
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
+	"math"
 	"net/netip"
 	"sync/atomic"
 	"time"
@@ -12,6 +14,7 @@ import (
 	"weir/bench/ring"
 	"weir/bench/sock"
 	"weir/bench/target"
+	"weir/bench/tunnel"
 	"weir/bench/wire"
 )
 
@@ -22,6 +25,13 @@ const (
 	MaxRate     = 1e6 // requests a second: more than one loop can send
 )
 
+// The places for newcomers when none are named: enough for all that can be under way within the timeout, so that none
+// waits for another, up to a number that leaves descriptors to others.
+const (
+	minPlaces = 64
+	maxPlaces = 8192
+)
+
 // maxWaiting bounds the requests that are due and wait for a connection. Beyond it they fail as Overrun at once.
 const maxWaiting = 1 << 18
 
@@ -29,21 +39,27 @@ const maxWaiting = 1 << 18
 type Config struct {
 	Target   target.Target
 	Sources  []netip.Addr    // connections are spread over them; none: the kernel chooses
-	Conns    int             // persistent connections, 1 to MaxConns; default 10
+	TLS      tunnel.Options  // of a target that speaks TLS
+	Churn    bool            // newcomers: each request on a connection of its own, closed after the reply
+	Conns    int             // persistent connections, 1 to MaxConns; default 10. Newcomers: how many at once; default rate times timeout, 64 to 8192
 	Rate     float64         // requests a second, above 0 to MaxRate; default 500
 	Poisson  bool            // exponential gaps instead of constant ones
 	Seed     uint64          // of the Poisson schedule
 	Duration time.Duration   // during which requests are due, above 0 to MaxDuration; default 10 s
-	Timeout  time.Duration   // of a request from when it was due, and of a connect; default 2 s
+	Timeout  time.Duration   // of a request from when it was due, and of a connect with its handshake; default 2 s
 	Size     int             // bytes of payload, see wire.NewRequest; 0 means wire.SizeOr's
 	Phases   []latency.Phase // what to tell apart; default one called "run"
 }
 
 func (c *Config) complete() error {
-	setDefault(&c.Conns, 10)
 	setDefault(&c.Rate, 500)
 	setDefault(&c.Duration, 10*time.Second)
 	setDefault(&c.Timeout, 2*time.Second)
+	conns := 10
+	if c.Churn && c.Rate > 0 {
+		conns = int(min(max(math.Ceil(c.Rate*c.Timeout.Seconds()), minPlaces), maxPlaces))
+	}
+	setDefault(&c.Conns, conns)
 	c.Size = wire.SizeOr(c.Target, c.Size)
 	switch {
 	case c.Conns < 1 || c.Conns > MaxConns:
@@ -75,6 +91,7 @@ type Lane struct {
 
 	cfg     Config
 	request *wire.Request
+	secure  *tls.Config // nil: plain
 	pacer   *pacer.Pacer
 	started chan struct{}
 	start   time.Time // set before started is closed
@@ -85,13 +102,20 @@ type Lane struct {
 	// On the lane's goroutine only, until Run returned.
 	poller  *sock.Poller
 	conns   []conn
-	idle    ring.Queue[int] // connections ready for a request, the longest idle first
+	idle    ring.Queue[int] // connections ready for a request, or free places for newcomers; the longest idle first
 	waiting ring.Queue[time.Duration]
+	begun   int // connects
+	opening int // connections on their way to ready
 	busy    int // connections with a request under way
 	lag     latency.Spread
 	cpu     time.Duration
 	swept   time.Time
 	in      []byte
+	plain   []byte // what TLS makes of in; nil when there is none
+
+	shakes       Handshakes
+	shakeTook    latency.Spread
+	shakeLatency *latency.Recorder // nil when there is no TLS
 }
 
 // New returns a lane for cfg. It opens nothing yet.
@@ -114,9 +138,23 @@ func New(cfg Config) (*Lane, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Lane{Latency: rec, cfg: cfg, request: request, pacer: p,
-		started: make(chan struct{}), in: make([]byte, 64<<10)}, nil
+	l := &Lane{Latency: rec, cfg: cfg, request: request, pacer: p,
+		started: make(chan struct{}), in: make([]byte, 64<<10)}
+	if cfg.Target.TLS {
+		if l.secure, err = cfg.TLS.Config(cfg.Target); err != nil {
+			return nil, err
+		}
+		if l.shakeLatency, err = latency.New(cfg.Phases); err != nil {
+			return nil, err
+		}
+		l.shakes.Options = cfg.TLS
+		l.plain = make([]byte, 16<<10) // the most that one record holds
+	}
+	return l, nil
 }
+
+// Places returns how many connections the lane has open at most. Any goroutine.
+func (l *Lane) Places() int { return l.cfg.Conns }
 
 // Started is closed when the first request is due. Any goroutine.
 func (l *Lane) Started() <-chan struct{} { return l.started }
@@ -138,6 +176,7 @@ func (l *Lane) Live() Live {
 
 // Result is what a lane did.
 type Result struct {
+	Target          string            `json:"target"`
 	Phases          []latency.Summary `json:"phases"`
 	Timeline        []latency.Summary `json:"timeline"`
 	Sent            int64             `json:"sent"`
@@ -147,9 +186,10 @@ type Result struct {
 	// those measure the client.
 	Lag latency.Range `json:"client_lag"`
 	CPU time.Duration `json:"client_cpu_ns"`
+	TLS *Handshakes   `json:"tls,omitempty"` // nil when the target does not speak it
 }
 
-// Run opens the connections, waits up to the timeout for them, then sends until the duration is over and the last
+// Run opens the connections, waits up to the timeout for them (and a millisecond for each TLS handshake), then sends until the duration is over and the last
 // reply is in or timed out. It returns early with what there is when ctx ends. All its descriptors are closed when it
 // returns. Once only.
 func (l *Lane) Run(ctx context.Context) (Result, error) {
@@ -175,15 +215,29 @@ func (l *Lane) run(ctx context.Context) (Result, error) {
 	defer l.poller.Close()
 	defer l.closeAll()
 	cpu := sock.ThreadCPU()
-	l.open(ctx)
+	l.conns = make([]conn, l.cfg.Conns)
+	for i := range l.conns {
+		l.conns[i].fd = -1
+	}
+	if l.cfg.Churn {
+		l.makeRoom()
+	} else {
+		l.open(ctx)
+	}
 	l.start = time.Now()
 	close(l.started)
 	l.send(ctx)
 	l.cpu = sock.ThreadCPU() - cpu
 	live := l.Live()
-	return Result{
+	r := Result{
+		Target: l.cfg.Target.String(),
 		Phases: l.Latency.Summary(), Timeline: l.Latency.Timeline(),
 		Sent: live.Sent, Cuts: live.Cuts, ConnectFailures: live.ConnectFailures,
 		Lag: l.lag.Range(), CPU: l.cpu,
-	}, nil
+	}
+	if l.secure != nil {
+		l.shakes.Took, l.shakes.Phases = l.shakeTook.Range(), l.shakeLatency.Summary()
+		r.TLS = &l.shakes
+	}
+	return r, nil
 }

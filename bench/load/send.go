@@ -15,29 +15,40 @@ const (
 	sweepEvery = 20 * time.Millisecond
 )
 
-// open begins all connections and waits until each has come to something or the timeout is over, so that the
+// openAtOnce is how many connections of a lane are on their way at once when it opens them: each step of a TLS handshake
+// takes this goroutine, so more at once would only time each other out.
+const openAtOnce = 64
+
+// open begins all connections and waits until each has come to something or the time is over, so that the
 // cost of connecting is not in the first latencies.
 func (l *Lane) open(ctx context.Context) {
 	now := time.Now()
 	end := now.Add(l.cfg.Timeout)
-	l.conns = make([]conn, l.cfg.Conns)
+	if l.secure != nil {
+		end = end.Add(time.Duration(l.cfg.Conns) * time.Millisecond)
+	}
+	wait := func(most int) {
+		for ctx.Err() == nil && l.opening > most && time.Now().Before(end) {
+			l.poll(maxWait)
+		}
+	}
 	for i := range l.conns {
-		l.conns[i].fd = -1
-		l.connect(i, now)
-		if i%64 == 63 {
+		l.connect(i, time.Now())
+		if i%openAtOnce == openAtOnce-1 {
 			// Let the server's accept queue drain: a good client does not open with a flood.
 			l.poll(time.Millisecond)
 		}
+		if l.secure != nil {
+			wait(openAtOnce)
+		}
 	}
-	for ctx.Err() == nil && time.Now().Before(end) {
-		pending := false
-		for i := range l.conns {
-			pending = pending || l.conns[i].state == connecting
-		}
-		if !pending {
-			return
-		}
-		l.poll(maxWait)
+	wait(0)
+}
+
+// makeRoom is open for newcomers, who connect when they come.
+func (l *Lane) makeRoom() {
+	for i := range l.conns {
+		l.rejoin(i)
 	}
 }
 
@@ -81,19 +92,24 @@ func (l *Lane) expire(at time.Duration) {
 	}
 }
 
-// dispatch gives the requests that wait to the connections that are idle, oldest to longest idle.
+// dispatch gives the requests that wait to the connections that are idle, oldest to longest idle; newcomers begin to
+// connect.
 func (l *Lane) dispatch(now time.Time) {
 	for l.waiting.Len() > 0 && l.idle.Len() > 0 {
 		i := l.idle.Pop()
 		c := &l.conns[i]
 		c.queued = false
-		if c.state != idle {
+		if c.state != ready && !l.cfg.Churn {
 			continue // cut while it stood in the queue
 		}
-		c.state, c.due, c.sent = busy, l.waiting.Pop(), 0
+		c.asked, c.due, c.sent = true, l.waiting.Pop(), 0
 		l.busy++
 		l.sent.Add(1)
-		l.write(i, now)
+		if l.cfg.Churn {
+			l.connect(i, now)
+		} else {
+			l.write(i, now)
+		}
 	}
 }
 
@@ -114,16 +130,15 @@ func (l *Lane) poll(wait time.Duration) {
 	for _, ev := range l.poller.Wait(wait) {
 		i := int(uint32(ev.Token))
 		c := &l.conns[i]
-		if c.fd < 0 || c.generation != uint32(ev.Token>>32) {
-			continue
-		}
-		if c.state == connecting && (ev.Writable || ev.Broken) {
+		generation := uint32(ev.Token >> 32)
+		lives := func() bool { return c.fd >= 0 && c.generation == generation }
+		if lives() && c.state == connecting && (ev.Writable || ev.Broken) {
 			l.connected(i)
 		}
-		if c.fd >= 0 && c.state == busy && ev.Writable {
+		if lives() && ev.Writable && l.owes(c) {
 			l.write(i, time.Now())
 		}
-		if c.fd >= 0 && ev.Readable {
+		if lives() && c.state > connecting && ev.Readable {
 			l.read(i, ev.Ending)
 		}
 	}

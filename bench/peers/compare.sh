@@ -4,16 +4,18 @@
 #   bench/peers/compare.sh hello  [rounds] [seconds]   an HTTP hello on 64 kept connections, by wrk
 #   bench/peers/compare.sh echo   [rounds] [seconds]   a 64-byte frame echoed on 64 connections
 #   bench/peers/compare.sh refuse [rounds]             50,000 connections from 200 sources, refused
+#   bench/peers/compare.sh handshake [rounds] [seconds] [1.2|1.3]  a full TLS handshake
+#   bench/peers/compare.sh tls-echo  [rounds] [seconds] a 64-byte frame echoed over TLS on 64 connections
 #
 # weir runs its bench profile, in which every check runs (for refuse: a limit of 1/s a source). The
 # peers are a bare gnet.Run, nginx and haproxy, where installed, with the configurations beside this
-# file. CPU is read from /proc/PID/task/*/schedstat, so the client's cost does not count.
+# file; for TLS a crypto/tls server with a goroutine for each connection (gotls). CPU is read from /proc/PID/task/*/schedstat, so the client's cost does not count.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-what=${1:-hello} rounds=${2:-5} seconds=${3:-4}
+what=${1:-hello} rounds=${2:-5} seconds=${3:-4} version=${4:-1.3}
 tmp=$(mktemp -d)
 trap 'kill $(jobs -p) 2>/dev/null; wait 2>/dev/null; rm -rf "$tmp"' EXIT
-go build -o "$tmp/" ./cmd/server ./cmd/bench ./bench/peers/gnet
+go build -o "$tmp/" ./cmd/server ./cmd/bench ./bench/peers/gnet ./bench/peers/gotls
 
 declare -A pid port
 order=()
@@ -44,8 +46,14 @@ refuse)
   start weir 18080 "${weir[@]}" -listen http://127.0.0.1:18080 -source-conn-rate 1 -source-conn-burst 1 -first-frame-timeout 100ms
   if command -v haproxy >/dev/null; then start haproxy 18084 haproxy -db -f bench/peers/haproxy.cfg; fi
   ;;
+handshake | tls-echo)
+  start weir 17000 "${weir[@]}" -tls-self-signed -listen frames+tls://127.0.0.1:17000
+  buffer=65536 # as weir's loops have; a connection that only shakes hands needs none
+  if [ "$what" = handshake ]; then buffer=512; fi
+  start gotls 17001 "$tmp/gotls" -frames 127.0.0.1:17001 -buffer $buffer
+  ;;
 *)
-  sed -n '2,12s/^# \{0,1\}//p' "$0"
+  sed -n '2,15s/^# \{0,1\}//p' "$0"
   exit 2
   ;;
 esac
@@ -61,6 +69,14 @@ cpu() { # nanoseconds of a process and its children
 once() { # port: prints "units rate"
   case $what in
   hello) wrk -t1 -c64 -d"${seconds}s" "http://127.0.0.1:$1/" | awk '/requests in/{n=$1} /Requests\/sec/{r=$2} END{print n, r}' ;;
+  handshake)
+    "$tmp/bench" attack tls-handshake -target "frames+tls://127.0.0.1:$1" -version "$version" -rate 1500 -conns 1000 -total 100000 -duration "${seconds}s" -nice 0 -json "$tmp/load.json" >/dev/null 2>&1
+    sed -n 's/^ *"handshakes": \([0-9]*\),*$/\1/p' "$tmp/load.json" | head -1 | awk -v s="$seconds" '{print $1, $1/s}'
+    ;;
+  tls-echo)
+    "$tmp/bench" load -target "frames+tls://127.0.0.1:$1" -rate 150000 -conns 64 -timeout 30s -duration "${seconds}s" -json "$tmp/load.json" >/dev/null 2>&1
+    sed -n 's/^ *"ok": \([0-9]*\),*$/\1/p' "$tmp/load.json" | head -1 | awk -v s="$seconds" '{print $1, $1/s}'
+    ;;
   echo) # far more than can be had: what comes back within the time and the backlog is the rate
     "$tmp/bench" load -target "frames://127.0.0.1:$1" -rate 150000 -conns 64 -timeout 30s -duration "${seconds}s" -json "$tmp/load.json" >/dev/null 2>&1
     sed -n 's/^ *"ok": \([0-9]*\),*$/\1/p' "$tmp/load.json" | head -1 | awk -v s="$seconds" '{print $1, $1/s}'

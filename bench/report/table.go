@@ -17,9 +17,12 @@ import (
 
 // Siege writes a siege as tables.
 func Siege(w io.Writer, o bench.Outcome) {
-	fmt.Fprintln(w, "good client")
-	phases(w, o.Good.Phases)
-	client(w, o.Good)
+	fmt.Fprintln(w, "good client"+on(o.Good))
+	Load(w, o.Good)
+	if o.Newcomers != nil {
+		fmt.Fprintln(w, "\nnewcomers"+on(*o.Newcomers)+", a connection for each request")
+		Load(w, *o.Newcomers)
+	}
 	for _, a := range o.Attacks {
 		fmt.Fprintln(w)
 		Attack(w, a)
@@ -38,10 +41,30 @@ func Siege(w io.Writer, o bench.Outcome) {
 	}
 }
 
-// Load writes a good client's run as a table.
+// Load writes a good client's run, or newcomers', as tables.
 func Load(w io.Writer, r load.Result) {
 	phases(w, r.Phases)
 	client(w, r)
+	if h := r.TLS; h != nil {
+		handshakes(w, r.Target, *h)
+	}
+}
+
+// on names the target of a good client, where the record has it.
+func on(r load.Result) string {
+	if r.Target == "" {
+		return ""
+	}
+	return " on " + r.Target
+}
+
+// handshakes writes a good client's TLS handshakes, by phase where there were any during the run.
+func handshakes(w io.Writer, to string, h load.Handshakes) {
+	fmt.Fprintf(w, "TLS on %s: %d handshakes ok (%d resumed), %d failed; they took p50 %s, p99 %s, max %s\n",
+		to, h.OK, h.Resumed, h.Failed, Duration(h.Took.P50), Duration(h.Took.P99), Duration(h.Took.Max))
+	if slices.ContainsFunc(h.Phases, func(s latency.Summary) bool { return s.OK+s.Errors > 0 }) {
+		rows(w, "handshakes/s", h.Phases)
+	}
 }
 
 // Attack writes what an attack came to.
@@ -51,10 +74,18 @@ func Attack(w io.Writer, a attack.Result) {
 		a.Attempts, a.Established, a.Refused, a.TimedOut, a.Local)
 	fmt.Fprintf(w, "  ended        %d reset and %d closed by the server (%d of them answered), %d open at the end\n",
 		a.Resets, a.Closes, a.Answered, a.Open)
-	if a.UnitName != "connections" {
+	if a.UnitName != "connections" && a.UnitName != "handshakes" {
 		fmt.Fprintf(w, "  sent         %d %s, %d bytes; %d good replies, %d bad\n", a.Units, a.UnitName, a.Bytes, a.Replies, a.Bad)
 	}
+	if a.Odd > 0 {
+		fmt.Fprintf(w, "  odd          %d connections on which something came that answers nothing of what was sent\n", a.Odd)
+	}
+	if a.TLS != (attack.TLS{}) || strings.HasPrefix(a.Name, "tls-") {
+		fmt.Fprintf(w, "  TLS          %d handshakes complete, %d hellos answered and left at that, %d refused with an alert\n",
+			a.Handshakes, a.ServerHellos, a.Alerts)
+	}
 	spread(w, "connect", a.Connect)
+	spread(w, "handshake", a.Handshake)
 	spread(w, "age at end", a.Age)
 	if a.Shortened != "" {
 		fmt.Fprintf(w, "  cut short    %s\n", a.Shortened)
@@ -68,9 +99,11 @@ func spread(w io.Writer, name string, r latency.Range) {
 }
 
 // phases writes one line for each phase that had a length.
-func phases(w io.Writer, all []latency.Summary) {
+func phases(w io.Writer, all []latency.Summary) { rows(w, "goodput/s", all) }
+
+func rows(w io.Writer, what string, all []latency.Summary) {
 	t := table(w)
-	fmt.Fprintln(t, "phase\tgoodput/s\tp50\tp99\tp99.9\tmax\terrors\t")
+	fmt.Fprintln(t, "phase\t"+what+"\tp50\tp99\tp99.9\tmax\terrors\t")
 	for _, s := range all {
 		if s.ForSecs > 0 {
 			fmt.Fprintf(t, "%s\t%.1f\t%s\t%s\t%s\t%s\t%d\t  %s\n", s.Name, s.Goodput, Duration(s.P50), Duration(s.P99),

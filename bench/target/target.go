@@ -25,13 +25,26 @@ const (
 // check.
 type Target struct {
 	Scheme Scheme
+	TLS    bool           // it speaks that protocol inside TLS
 	Addr   netip.AddrPort // the one address that is dialed: the first IPv4 one, else ::1
 	Host   string         // host and port as written, for the Host header
 	Path   string         // path and query of an HTTP request, "/" when none was written; empty otherwise
 }
 
+// overTLS is how a protocol inside TLS is written in a URL.
+var overTLS = map[Scheme]string{HTTP: "https", Frames: "frames+tls", Line: "line+tls"}
+
 // String gives the target back as a URL.
-func (t Target) String() string { return string(t.Scheme) + "://" + t.Host + t.Path }
+func (t Target) String() string {
+	scheme := string(t.Scheme)
+	if t.TLS {
+		scheme = overTLS[t.Scheme]
+	}
+	return scheme + "://" + t.Host + t.Path
+}
+
+// Hostname returns the target's host as written, without its port and without brackets.
+func (t Target) Hostname() string { return (&url.URL{Host: t.Host}).Hostname() }
 
 // Resolver turns a host name into addresses. *net.Resolver is one.
 type Resolver interface {
@@ -117,8 +130,13 @@ func parse(raw string) (t Target, host string, port uint16, err error) {
 		return bad("is no URL; write http://127.0.0.1:8080/, frames://127.0.0.1:7000 or line://127.0.0.1:7001")
 	}
 	t.Scheme = Scheme(u.Scheme)
-	if t.Scheme != HTTP && t.Scheme != Frames && t.Scheme != Line {
-		return bad("scheme must be http, frames or line")
+	for plain, secret := range overTLS {
+		if u.Scheme == secret {
+			t.Scheme, t.TLS = plain, true
+		}
+	}
+	if _, known := overTLS[t.Scheme]; !known {
+		return bad("scheme must be http, frames or line, or with TLS https, frames+tls or line+tls")
 	}
 	if u.User != nil {
 		return bad("must not carry a user name")
@@ -129,6 +147,9 @@ func parse(raw string) (t Target, host string, port uint16, err error) {
 	text := u.Port()
 	if text == "" && t.Scheme == HTTP {
 		text = "80"
+		if t.TLS {
+			text = "443"
+		}
 	}
 	p, err := strconv.ParseUint(text, 10, 16)
 	if err != nil || p == 0 {

@@ -49,6 +49,10 @@ func TestTargetsThatMayBeDialed(t *testing.T) {
 		{"http://six:1/", "[::1]:1", "six:1", "/"},
 		{"http://mapped:1/", "127.0.0.1:1", "mapped:1", "/"},
 		{"http://2130706433:1/", "127.0.0.1:1", "2130706433:1", "/"},
+		{"https://127.0.0.1:8443/a?b", "127.0.0.1:8443", "127.0.0.1:8443", "/a?b"},
+		{"https://localhost/", "127.0.0.1:443", "localhost", "/"},
+		{"frames+tls://127.0.0.1:7443", "127.0.0.1:7443", "127.0.0.1:7443", ""},
+		{"line+tls://[::1]:7444", "[::1]:7444", "[::1]:7444", ""},
 	} {
 		got, err := Resolve(t.Context(), c.raw, world)
 		if err != nil {
@@ -57,6 +61,12 @@ func TestTargetsThatMayBeDialed(t *testing.T) {
 		}
 		if got.Addr.String() != c.addr || got.Host != c.host || got.Path != c.path {
 			t.Errorf("%s: got %+v", c.raw, got)
+		}
+		if got.TLS != (strings.HasPrefix(c.raw, "https") || strings.Contains(c.raw, "+tls")) {
+			t.Errorf("%s: TLS %v", c.raw, got.TLS)
+		}
+		if back, err := Resolve(t.Context(), got.String(), world); err != nil || back != got {
+			t.Errorf("%s: as a URL it is %s, which reads back as %+v, %v", c.raw, got, back, err)
 		}
 	}
 }
@@ -82,6 +92,9 @@ func TestTargetsOutsideLoopbackAreRefused(t *testing.T) {
 		{"http://unspecified:80/", "a name for 0.0.0.0"},
 		{"http://unspecifiedsix:80/", "a name for ::"},
 		{"http://127.0.0.1.test:80/", "a name that looks like an address"},
+		{"https://192.0.2.7/", "TLS makes no difference"},
+		{"frames+tls://elsewhere:1", "likewise"},
+		{"line+tls://0.0.0.0:1", "likewise"},
 	} {
 		_, err := Resolve(t.Context(), c.raw, world)
 		if !errors.Is(err, ErrNotLoopback) {
@@ -94,7 +107,8 @@ func TestTargetsOutsideLoopbackAreRefused(t *testing.T) {
 
 func TestTargetsThatMakeNoSenseAreRefused(t *testing.T) {
 	for _, raw := range []string{
-		"", "127.0.0.1:80", "http://", "http:///", "http://:80/", "https://127.0.0.1:80/", "ftp://127.0.0.1:80/",
+		"", "127.0.0.1:80", "http://", "http:///", "http://:80/", "ftp://127.0.0.1:80/",
+		"http+tls://127.0.0.1:80/", "tls://127.0.0.1:80", "frames+tls://127.0.0.1:1/x", "line+tls://127.0.0.1", "frames+ssl://127.0.0.1:1", "+tls://127.0.0.1:1",
 		"http://127.0.0.1@192.0.2.7:80/", "http://127.0.0.1:80@192.0.2.7/", "http://user:pw@127.0.0.1:80/", "http://@127.0.0.1/",
 		"http://127.0.0.1:0/", "http://127.0.0.1:65536/", "http://127.0.0.1:+80/", "http://127.0.0.1:http/",
 		"http://127.0.0.1:80/\r\nX: y", "http://127.0.0.1:80/ HTTP/1.1", "http://127.0.0.1:80/a#192.0.2.7", "http://127.0.0.1\\@192.0.2.7/",

@@ -75,38 +75,44 @@ func HTTP(t testing.TB, h http.Handler) target.Target {
 
 // Frames sends each frame back.
 func Frames(t testing.TB) target.Target {
-	return Serve(t, target.Frames, func(c *net.TCPConn) {
-		in := bufio.NewReader(c)
-		for {
-			head := make([]byte, 4)
-			if _, err := io.ReadFull(in, head); err != nil {
-				return
-			}
-			frame := append(head, make([]byte, binary.BigEndian.Uint32(head))...)
-			if _, err := io.ReadFull(in, frame[4:]); err != nil {
-				return
-			}
-			if _, err := c.Write(frame); err != nil {
-				return
-			}
+	return Serve(t, target.Frames, func(c *net.TCPConn) { EchoFrames(c) })
+}
+
+// EchoFrames sends each frame of c back until there is none.
+func EchoFrames(c net.Conn) {
+	in := bufio.NewReader(c)
+	for {
+		head := make([]byte, 4)
+		if _, err := io.ReadFull(in, head); err != nil {
+			return
 		}
-	})
+		frame := append(head, make([]byte, binary.BigEndian.Uint32(head))...)
+		if _, err := io.ReadFull(in, frame[4:]); err != nil {
+			return
+		}
+		if _, err := c.Write(frame); err != nil {
+			return
+		}
+	}
 }
 
 // Lines sends each line back.
 func Lines(t testing.TB) target.Target {
-	return Serve(t, target.Line, func(c *net.TCPConn) {
-		in := bufio.NewReader(c)
-		for {
-			line, err := in.ReadBytes('\n')
-			if err != nil {
-				return
-			}
-			if _, err := c.Write(line); err != nil {
-				return
-			}
+	return Serve(t, target.Line, func(c *net.TCPConn) { EchoLines(c) })
+}
+
+// EchoLines sends each line of c back until there is none.
+func EchoLines(c net.Conn) {
+	in := bufio.NewReader(c)
+	for {
+		line, err := in.ReadBytes('\n')
+		if err != nil {
+			return
 		}
-	})
+		if _, err := c.Write(line); err != nil {
+			return
+		}
+	}
 }
 
 // Descriptors returns a check for the end of a test: that the process has no more descriptors open than now. The

@@ -7,8 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"weir/bench"
 	"weir/bench/attack"
-	"weir/bench/latency"
 	"weir/bench/report"
 	"weir/bench/sock"
 	"weir/bench/target"
@@ -55,7 +55,7 @@ func (c *command) attack(ctx context.Context, args []string) error {
 	show, start := c.progress(), time.Now()
 	stop := every(func() {
 		at := time.Since(start)
-		show.line("attack", at, max(0, options.Duration-at), latency.Summary{}, []attack.Live{counts.Live()})
+		show.line(bench.Progress{Phase: "attack", Elapsed: at, Left: max(0, options.Duration-at), Attacks: []attack.Live{counts.Live()}})
 	})
 	result, err := attack.Run(ctx, kind, options, t, sock.NewRoom(), counts)
 	stop()

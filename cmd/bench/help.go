@@ -11,20 +11,25 @@ import (
 const overview = `bench shows what an attack does to a server's good clients.
 
 usage:
-  bench load   -target URL [flags]          a good client alone: open-loop load, latency from when each request was due
+  bench load   -target URL [flags]          a good client alone: open-loop load, latency from when each request was due;
+                                            with -churn newcomers: a connection for each request
   bench attack NAME -target URL [flags]     an attack alone
-  bench siege  -target URL -attack NAME...  a good client before, during and after attacks
+  bench siege  -target URL -attack NAME...  a good client before, during and after attacks; with -newcomers RATE those, too
   bench help   [load|attack|siege]          this text, or the flags of a command
 
 targets, on 127.0.0.0/8 and [::1] only:
   http://127.0.0.1:8080/path    HTTP/1.1
   frames://127.0.0.1:7000       4-byte big-endian length and payload, sent back
   line://127.0.0.1:7001         lines ended by LF, sent back
+  https://127.0.0.1:8443/path   the same inside TLS; certificates are not verified
+  frames+tls://127.0.0.1:7443
+  line+tls://127.0.0.1:7444
 
 attacks:
 `
 
 const epilogue = `
+The tls- attacks need a TLS target; the others but connection-flood speak TLS to one.
 In a siege attacks take their options in the same word: -attack 'slowloris?conns=5000&interval=500ms'
 exit status: 0 good, 1 the run failed (the good client got nothing, for one), 2 a mistake on the command line
 `

@@ -29,6 +29,9 @@ func (g *good) flags(f *flag.FlagSet) {
 	f.Uint64Var(&g.cfg.Seed, "seed", 1, "of the exponential gaps")
 	f.StringVar(&g.source, "source", "", "first source address of the good client (default 127.0.0.1, or ::1)")
 	f.IntVar(&g.sources, "sources", 1, "source addresses of the good client, one after the other")
+	f.StringVar(&g.cfg.TLS.Version, "tls-version", "", "of TLS targets, 1.2 or 1.3 (default the highest that both have)")
+	f.StringVar(&g.cfg.TLS.Name, "sni", "", "server name sent to TLS targets (default the target's host, if it is a name)")
+	f.BoolVar(&g.cfg.TLS.Resume, "resume", false, "resume TLS sessions when connecting again, instead of full handshakes")
 }
 
 // config returns the configuration for a run against t.
@@ -57,6 +60,7 @@ func (c *command) load(ctx context.Context, args []string) error {
 	g.flags(f)
 	to := f.String("target", "", "the server, on a loopback address")
 	duration := f.Duration("duration", 10*time.Second, "how long requests are due, up to 10m")
+	churn := f.Bool("churn", false, "a new connection for each request, closed after it: newcomers; conns is then how many at once (default rate times timeout)")
 	file := f.String("json", "", "write the record of the run to this file")
 	if err := c.parse(f, "load -target URL [flags]", args); err != nil {
 		return err
@@ -72,6 +76,9 @@ func (c *command) load(ctx context.Context, args []string) error {
 	if cfg.Duration = *duration; cfg.Duration <= 0 {
 		return usage(fmt.Errorf("duration %v: must be above 0", cfg.Duration))
 	}
+	if cfg.Churn = *churn; *churn && !given(f, "conns") {
+		cfg.Conns = 0
+	}
 	lane, err := load.New(cfg)
 	if err != nil {
 		return usage(err)
@@ -82,7 +89,7 @@ func (c *command) load(ctx context.Context, args []string) error {
 		select {
 		case <-lane.Started():
 			at := time.Since(lane.StartedAt())
-			show.line("load", at, max(0, cfg.Duration-at), lane.Latency.At(at), nil)
+			show.line(bench.Progress{Phase: "load", Elapsed: at, Left: max(0, cfg.Duration-at), Good: lane.Latency.At(at)})
 		default:
 		}
 	})
@@ -96,6 +103,12 @@ func (c *command) load(ctx context.Context, args []string) error {
 		report.Load(c.stdout, result)
 	}
 	return c.record(*file, cfg.Seed, result, err)
+}
+
+// given reports whether a flag was set on the command line.
+func given(f *flag.FlagSet, name string) (yes bool) {
+	f.Visit(func(set *flag.Flag) { yes = yes || set.Name == name })
+	return yes
 }
 
 // record writes the JSON file, if one is wanted, and returns why the run failed, if it did.

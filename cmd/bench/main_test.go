@@ -34,6 +34,13 @@ func TestMistakesAreOneLineAndStatusTwo(t *testing.T) {
 		"siege -target http://127.0.0.1:1/ -attack slowloris -metrics http://192.0.2.1/", "siege -target http://127.0.0.1:1/ -attack slowloris -metrics frames://127.0.0.1:1",
 		"siege -target http://127.0.0.1:1/ -attack slowloris -pid x", "siege -target http://127.0.0.1:1/ -attack slowloris -during 0s",
 		"siege -target http://127.0.0.1:1/ -good-target http://192.0.2.1/ -attack slowloris",
+		"load -target https://192.0.2.1/", "load -target https://127.0.0.1:1/ -tls-version 1.1", "load -target frames+tls://127.0.0.1", "load -target http://127.0.0.1:1/ -churn -conns -1",
+		"attack tls-hello -target http://127.0.0.1:1/", "attack tls-handshake -target https://127.0.0.1:1/ -version 1", "attack tls-dribble -target https://127.0.0.1:1/ -size 0",
+		"attack proxy-spoof -target http://127.0.0.1:1/ -form odd", "attack proxy-spoof -target http://127.0.0.1:1/ -version 3", "attack proxy-spoof -target http://127.0.0.1:1/ -victim me",
+		"siege -target http://127.0.0.1:1/ -attack tls-hello", "siege -target https://127.0.0.1:1/ -attack tls-hello -metrics https://127.0.0.1:2/metrics",
+		"siege -target http://127.0.0.1:1/ -attack slowloris -newcomers -1", "siege -target http://127.0.0.1:1/ -attack slowloris -newcomers many",
+		"siege -target http://127.0.0.1:1/ -attack slowloris -newcomers 5 -newcomer-source 10.0.0.1", "siege -target http://127.0.0.1:1/ -attack slowloris -newcomers 5 -newcomer-source ::1",
+		"siege -target http://127.0.0.1:1/ -attack slowloris -newcomers 5 -newcomer-sources 100000",
 	} {
 		status, stdout, stderr := call(t, strings.Fields(line)...)
 		if status != exitUsage || stdout != "" || strings.Count(stderr, "\n") != 1 || !strings.HasPrefix(stderr, "bench: ") {
@@ -46,7 +53,8 @@ func TestHelp(t *testing.T) {
 	for line, want := range map[string]string{
 		"help": "connection-flood", "-h": "exit status", "help load": "-rate", "help attack": "-interval",
 		"help attack slowloris": "drips", "attack slowloris -help": "(default 2000)", "attack -help": "-conns",
-		"help siege": "-metrics", "siege -h": "-pid",
+		"help siege": "-metrics", "siege -h": "-pid", "load -h": "-churn", "siege -help": "-newcomers", "help attack tls-dribble": "-records",
+		"help attack proxy-spoof": "-victim", "help attack tls-hello": "(default 1.3)", "help attack tls-handshake": "-finish",
 	} {
 		status, stdout, stderr := call(t, strings.Fields(line)...)
 		if status != exitOK || !strings.Contains(stdout, want) || stderr != "" {
@@ -59,6 +67,7 @@ func TestRuns(t *testing.T) {
 	hello := victim.HTTP(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "hello") })).String()
 	echo := victim.Frames(t).String()
 	nothing := victim.HTTP(t, http.NotFoundHandler()).String()
+	secret := victim.HTTPS(t, victim.Config(t), http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "hello") })).String()
 	for _, c := range []struct {
 		line   string
 		status int
@@ -70,6 +79,12 @@ func TestRuns(t *testing.T) {
 		{"siege -before 200ms -during 300ms -after 200ms -rate 100 -attack frame-flood?conns=2&rate=100,connection-flood?conns=5&total=5 -target " + hello,
 			exitOK, []string{"before", "during", "after", "frame-flood on", "connection-flood on"}},
 		{"siege -before 100ms -during 100ms -after 0s -rate 100 -attack slowloris?conns=5 -target " + echo + " -good-target " + nothing, exitFailed, []string{"slowloris on"}},
+		{"load -rate 100 -duration 200ms -timeout 20s -tls-version 1.2 -resume -sni weir.test -target " + secret, exitOK, []string{"goodput/s", "TLS on https://", "10 handshakes ok"}},
+		{"load -churn -rate 50 -duration 300ms -timeout 20s -target " + secret, exitOK, []string{"goodput/s", "15 handshakes ok", "handshakes/s"}},
+		{"load -churn -rate 50 -duration 300ms -timeout 20s -target " + hello, exitOK, []string{"goodput/s"}},
+		{"attack tls-hello -conns 10 -duration 1500ms -target " + secret, exitOK, []string{"tls-hello on https://", "10 hellos answered", "10 open at the end"}},
+		{"siege -before 300ms -during 500ms -after 300ms -timeout 20s -rate 100 -newcomers 20 -attack tls-handshake?rate=20,proxy-spoof?rate=20&total=5 -target " + secret,
+			exitOK, []string{"good client on https://", "newcomers on https://", "handshakes/s", "tls-handshake on https://", "proxy-spoof on https://"}},
 	} {
 		file := filepath.Join(t.TempDir(), "run.json")
 		status, stdout, stderr := call(t, append(strings.Fields(c.line), "-json", file)...)

@@ -7,7 +7,7 @@ import (
 	"sync"
 	"time"
 
-	"weir/bench/attack"
+	"weir/bench"
 	"weir/bench/latency"
 	"weir/bench/report"
 )
@@ -24,22 +24,21 @@ type progress struct {
 
 func (c *command) progress() *progress { return &progress{w: c.stderr, terminal: c.terminal} }
 
-func (p *progress) line(phase string, at, left time.Duration, good latency.Summary, attacks []attack.Live) {
+func (p *progress) line(at bench.Progress) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if !p.terminal {
-		if phase != p.phase {
-			p.phase = phase
-			fmt.Fprintf(p.w, "%s: %.1fs elapsed, %.1fs left\n", phase, at.Seconds(), left.Seconds())
+		if at.Phase != p.phase {
+			p.phase = at.Phase
+			fmt.Fprintf(p.w, "%s: %.1fs elapsed, %.1fs left\n", at.Phase, at.Elapsed.Seconds(), at.Left.Seconds())
 		}
 		return
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "%-6s %5.1fs, %.1fs left", phase, at.Seconds(), left.Seconds())
-	if good.ForSecs > 0 {
-		fmt.Fprintf(&b, " | good %.0f/s p50 %s p99 %s errors %d", good.Goodput, report.Duration(good.P50), report.Duration(good.P99), good.Errors)
-	}
-	for _, a := range attacks {
+	fmt.Fprintf(&b, "%-6s %5.1fs, %.1fs left", at.Phase, at.Elapsed.Seconds(), at.Left.Seconds())
+	clients(&b, "good", at.Good)
+	clients(&b, "new", at.Newcomers)
+	for _, a := range at.Attacks {
 		if a.Attempts > 0 {
 			fmt.Fprintf(&b, " | attack %d open, %d begun, %d ended, %d sent", a.Open, a.Attempts, a.Ended(), a.Units)
 		}
@@ -47,6 +46,13 @@ func (p *progress) line(phase string, at, left time.Duration, good latency.Summa
 	text := b.String()
 	fmt.Fprintf(p.w, "\r%s%s", text, strings.Repeat(" ", max(0, p.width-len(text))))
 	p.width = len(text)
+}
+
+// clients adds what a lane saw, if there was one.
+func clients(b *strings.Builder, who string, s latency.Summary) {
+	if s.ForSecs > 0 {
+		fmt.Fprintf(b, " | %s %.0f/s p50 %s p99 %s errors %d", who, s.Goodput, report.Duration(s.P50), report.Duration(s.P99), s.Errors)
+	}
 }
 
 // end clears the line, so that what is printed next begins on an empty one.

@@ -29,6 +29,8 @@ func (c *command) siege(ctx context.Context, args []string) error {
 	before := f.Duration("before", 3*time.Second, "quiet time before the attack")
 	during := f.Duration("during", 5*time.Second, "how long the attack lasts")
 	after := f.Duration("after", 3*time.Second, "quiet time after it")
+	var come newcomers
+	come.flags(f)
 	metrics := f.String("metrics", "", "the server's metrics page, such as http://127.0.0.1:9090/metrics")
 	name := f.String("shed-metric", "weir_shed_total", "counter on that page that counts what was shed")
 	label := f.String("shed-label", "reason", "label of that counter that tells reasons apart")
@@ -52,6 +54,9 @@ func (c *command) siege(ctx context.Context, args []string) error {
 	if s.Good, err = g.config(goodTarget); err != nil {
 		return usage(err)
 	}
+	if s.Newcomers, err = come.config(s.Good); err != nil {
+		return usage(err)
+	}
 	if len(specs) == 0 {
 		return usage(errors.New("siege: name an attack; bench help lists them"))
 	}
@@ -66,7 +71,7 @@ func (c *command) siege(ctx context.Context, args []string) error {
 	}
 	if *metrics != "" {
 		page, err := target.Resolve(ctx, *metrics, nil)
-		if err == nil && page.Scheme != target.HTTP {
+		if err == nil && (page.Scheme != target.HTTP || page.TLS) {
 			err = fmt.Errorf("metrics %q: must be http", *metrics)
 		}
 		if err != nil {
@@ -80,9 +85,13 @@ func (c *command) siege(ctx context.Context, args []string) error {
 	if err := s.Check(); err != nil {
 		return usage(err)
 	}
-	threads(1 + loops)
+	lanes := 1
+	if s.Newcomers != nil {
+		lanes++
+	}
+	threads(lanes + loops)
 	show := c.progress()
-	s.Watch = func(p bench.Progress) { show.line(p.Phase, p.Elapsed, p.Left, p.Good, p.Attacks) }
+	s.Watch = show.line
 	outcome, err := s.Run(ctx)
 	show.end()
 	if len(outcome.Good.Phases) > 0 {

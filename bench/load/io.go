@@ -1,0 +1,167 @@
+package load
+
+import (
+	"io"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"weir/bench/latency"
+	"weir/bench/sock"
+	"weir/bench/tunnel"
+	"weir/bench/wire"
+)
+
+// tlsPart is how much of a request is encrypted before the socket took what was: what a connection holds of a large
+// one is bounded by it.
+const tlsPart = 32 << 10
+
+// write sends what it can of the request under way and of what TLS has to say.
+func (l *Lane) write(i int, now time.Time) {
+	c := &l.conns[i]
+	for {
+		if c.tls != nil && !l.flush(i, now) {
+			return
+		}
+		if !c.asked || c.state != ready || c.sent == len(l.request.Bytes) {
+			return
+		}
+		rest := l.request.Bytes[c.sent:]
+		var n int
+		var err error
+		if c.tls != nil {
+			n = min(len(rest), tlsPart)
+			err = c.tls.Write(rest[:n])
+		} else {
+			n, err = sock.Write(c.fd, rest)
+		}
+		if err == unix.EAGAIN {
+			return // told when there is room
+		}
+		if err != nil {
+			l.cut(i, now)
+			return
+		}
+		c.sent += n
+	}
+}
+
+// owes reports whether there is something that was not sent for want of room.
+func (l *Lane) owes(c *conn) bool {
+	return c.tls != nil && c.tls.Pending() || c.state == ready && c.asked && c.sent < len(l.request.Bytes)
+}
+
+// flush sends what TLS has ready and reports whether all of it is gone. A connection that broke over it is cut.
+func (l *Lane) flush(i int, now time.Time) bool {
+	c := &l.conns[i]
+	err := c.tls.Flush(c.fd)
+	if err != nil && err != unix.EAGAIN {
+		l.broke(i, now)
+	}
+	return err == nil
+}
+
+// broke ends a connection of which a read or write failed.
+func (l *Lane) broke(i int, now time.Time) {
+	if l.conns[i].state == shaking {
+		l.shakeFailed(i, now, latency.Cut)
+		return
+	}
+	l.cut(i, now)
+}
+
+// read takes what there is. A read that does not fill the buffer has emptied the socket, and anything later is told
+// of anew, so that asking once more for EAGAIN is spared; unless the end, too, was told of already.
+func (l *Lane) read(i int, ending bool) {
+	c := &l.conns[i]
+	for {
+		n, err := sock.Read(c.fd, l.in)
+		if err == unix.EAGAIN {
+			return
+		}
+		now := time.Now()
+		lives := false
+		switch {
+		case err != nil || n == 0 && c.state == shaking:
+			l.broke(i, now)
+		case n == 0 && c.tls != nil:
+			// An end without a goodbye may have been made by anybody: it completes nothing.
+			l.cut(i, now)
+		case n == 0:
+			l.ended(i, now)
+		case c.tls != nil:
+			lives = l.decrypt(i, l.in[:n])
+		default:
+			lives = l.take(i, l.in[:n], now)
+		}
+		if !lives || n < len(l.in) && !ending {
+			return
+		}
+	}
+}
+
+// decrypt takes bytes of a TLS connection and reports whether it lives on.
+func (l *Lane) decrypt(i int, b []byte) bool {
+	c := &l.conns[i]
+	if !c.tls.Up() {
+		if !l.step(i, b) {
+			return false
+		}
+		if !c.tls.Up() {
+			return true
+		}
+	} else {
+		c.tls.Receive(b)
+	}
+	for {
+		n, err := c.tls.Read(l.plain)
+		now := time.Now() // what decrypting took belongs to the latency
+		if n > 0 && !l.take(i, l.plain[:n], now) {
+			return false
+		}
+		switch err {
+		case nil:
+		case tunnel.ErrMore:
+			_ = l.flush(i, now)
+			return c.tls != nil
+		case io.EOF:
+			l.ended(i, now)
+			return false
+		default:
+			l.cut(i, now)
+			return false
+		}
+	}
+}
+
+// take feeds the replies and reports whether the connection lives on.
+func (l *Lane) take(i int, b []byte, now time.Time) bool {
+	got, err := l.conns[i].replies.Feed(b)
+	return l.handle(i, got, err, now)
+}
+
+// ended is the orderly end of what the server sends.
+func (l *Lane) ended(i int, now time.Time) {
+	got := l.conns[i].replies.End()
+	got.Close = true
+	l.handle(i, got, nil, now)
+}
+
+// handle acts on what the replies came to and reports whether the connection lives on.
+func (l *Lane) handle(i int, got wire.Count, bad error, now time.Time) bool {
+	c := &l.conns[i]
+	if c.asked && got.OK+got.Bad > 0 {
+		l.answered(i, got, now)
+		if c.state == down {
+			return false // a newcomer has left
+		}
+	}
+	if bad != nil {
+		l.fail(c, latency.Protocol)
+	}
+	if bad != nil || got.Close {
+		l.cut(i, now)
+		return false
+	}
+	return true
+}
