@@ -28,6 +28,12 @@ const (
 	BodyTooLarge                // the body exceeds the limit, known before a byte of it is kept
 	BadExpect                   // an Expect other than 100-continue
 	Truncated                   // the stream ended inside a message
+
+	BadProxy            // not a PROXY protocol header, or one that contradicts its specification
+	ProxyTooLarge       // a PROXY header above the limit: v1 at its first byte too many, v2 from its length field
+	NotTLS              // the first bytes are not those of a TLS handshake record
+	BadClientHello      // a TLS handshake that does not begin with a well-formed ClientHello
+	ClientHelloTooLarge // a ClientHello above the limit on its bytes or its records
 	faultCount
 )
 
@@ -57,6 +63,12 @@ var faultText = [Faults][2]string{
 	BodyTooLarge:   {"body-too-large", "the body exceeds the limit"},
 	BadExpect:      {"bad-expect", "the expectation is not supported"},
 	Truncated:      {"truncated", "the stream ended inside a message"},
+
+	BadProxy:            {"bad-proxy-header", "the PROXY protocol header is missing or malformed"},
+	ProxyTooLarge:       {"proxy-header-too-large", "the PROXY protocol header exceeds the limit"},
+	NotTLS:              {"not-tls", "the first bytes are not TLS"},
+	BadClientHello:      {"bad-client-hello", "the TLS ClientHello is malformed"},
+	ClientHelloTooLarge: {"client-hello-too-large", "the TLS ClientHello exceeds the limit"},
 }
 
 // Label is the fault's stable name for metrics and logs: lower case, hyphens, no spaces.

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"net"
 	"net/netip"
 	"time"
 
@@ -20,6 +21,7 @@ const (
 // listener is one loop's part of a Listener: its own socket, its own counters.
 type listener struct {
 	*Listener
+	addr    net.Addr // as bound
 	fd      int
 	open    service.Opener
 	policy  *guard.Policy
@@ -99,7 +101,14 @@ func (l *loop) admit(ln *listener, fd int) {
 		l.turnAway(ln, fd, peer, guard.ShedStopping)
 		return
 	}
-	id, r := l.g.Admit(ln.policy, peer.Addr())
+	first := ln.firstOpening(peer)
+	var id guard.ID
+	var r guard.Reason
+	if first == awaitProxy {
+		id, r = l.g.AdmitProxy(ln.policy)
+	} else {
+		id, r = l.g.Admit(ln.policy, peer.Addr())
+	}
 	if r != guard.OK {
 		l.turnAway(ln, fd, peer, r)
 		return
@@ -126,7 +135,10 @@ func (l *loop) admit(ln *listener, fd int) {
 	l.conns++
 	l.enter(c)
 	defer l.leave(c, gen)
-	c.sess = ln.open.Open(c)
+	if ln.TLS != nil && first != awaitProxy {
+		l.g.Phase(id, guard.Handshake)
+	}
+	l.openAt(c, first)
 }
 
 // newConn takes a struct from those that wait for reuse.

@@ -68,7 +68,10 @@ func TestEndedLoopIsNotWritten(t *testing.T) {
 // TestPartialBytesAreNotAmplified: after many large frames, one-byte pieces used to sit in buffers
 // of 128 KiB.
 func TestPartialBytesAreNotAmplified(t *testing.T) {
-	e, addr := serve(t, echo.Frames(1<<20), 1<<20+4, unlimited)
+	e, addr := serve(t, echo.Frames(1<<20), 1<<20+4, func(c *Config) {
+		unlimited(c)
+		c.Listeners[0].SourceConnRate = 0
+	})
 	c := dial(t, addr)
 	frame := length.Append(nil, make([]byte, 70<<10))
 	got := make([]byte, len(frame))

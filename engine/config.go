@@ -1,9 +1,11 @@
 package engine
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"time"
 
 	"weir/engine/service"
@@ -42,6 +44,16 @@ type Listener struct {
 	MaxIn int
 	// Limits are the listener's own; all zero means DefaultLimits.
 	Limits
+	// TLS, when set, makes the listener speak TLS and nothing else. It is called for each
+	// handshake, on the loop, and returns the configuration for it, which must not be changed
+	// afterwards; another one may be returned the next time. Session tickets are good for as long
+	// as it is the same one. The configuration's callbacks run on a handshake worker: what blocks
+	// there delays other handshakes.
+	TLS func() *tls.Config
+	// ProxyFrom lists the networks whose connections must begin with a PROXY protocol header,
+	// version 1 or 2. The address in it is then the connection's source, and the peer's own has no
+	// per-source limits. A header from anyone else is refused. Empty: PROXY is not spoken.
+	ProxyFrom []netip.Prefix
 	// DeferAccept keeps connections that send nothing in the kernel for about this long
 	// (TCP_DEFER_ACCEPT, whole seconds, at most 60). 0, the default, is off: silent connections
 	// then count against their source at once. Decision 0005.
@@ -58,13 +70,20 @@ type Config struct {
 	// descriptor number falls into the last FDReserve below the limit is refused. 0 means
 	// DefaultFDReserve. ShedDescriptors.
 	FDReserve int
-	// MaxBuffered bounds the bytes held for all connections together: partial frames and queued
-	// output. Each loop has an equal share of it and sheds at that. At least 64 KiB a loop; 0
+	// MaxBuffered bounds the bytes held for all connections together: partial frames, queued
+	// output, and what TLS keeps of long records. Each loop has an equal share of it and sheds at
+	// that, and at half of it connections that have not completed a first frame. At least 64 KiB a loop; 0
 	// means no bound but that of each connection. ShedMemory.
 	MaxBuffered int64
 	// Workers is the number of goroutines for work that may block, WorkQueue how much may wait
 	// for them. Defaults 0: twice the number of CPUs, and 128. ShedWork.
 	Workers, WorkQueue int
+	// HandshakeWorkers is the number of goroutines that compute TLS handshakes, HandshakeQueue how
+	// many may wait for them, MaxHandshakes how many may be under way, those included that wait
+	// for their peer. Defaults 0: one for two CPUs, 128, and 2,048. A handshake under way holds
+	// about 28 KiB; at MaxHandshakes the one that has waited longest for its peer makes room.
+	// ShedHandshakes.
+	HandshakeWorkers, HandshakeQueue, MaxHandshakes int
 	// DrainTimeout bounds a graceful stop. 0 means do not wait: Stop resets what is open.
 	DrainTimeout time.Duration
 	// Guard holds the limits that all listeners share. Its MaxConns may be 0: the descriptor
@@ -113,6 +132,14 @@ func (c *Config) validate() error {
 	case c.DrainTimeout < 0:
 		return fmt.Errorf("drain-timeout %s: must not be negative", c.DrainTimeout)
 	}
+	switch {
+	case c.HandshakeWorkers < 0 || c.HandshakeWorkers > 256:
+		return fmt.Errorf("handshake-workers %d: must be 0 (one for two CPUs) to 256", c.HandshakeWorkers)
+	case c.HandshakeQueue < 0 || c.HandshakeQueue > 1<<20:
+		return fmt.Errorf("handshake-queue %d: must be 0 (128) to %d", c.HandshakeQueue, 1<<20)
+	case c.MaxHandshakes < 0 || c.MaxHandshakes > 1<<20:
+		return fmt.Errorf("max-handshakes %d: must be 0 (2048) to %d", c.MaxHandshakes, 1<<20)
+	}
 	names := map[string]bool{}
 	for i := range c.Listeners {
 		l := &c.Listeners[i]
@@ -130,7 +157,17 @@ func (c *Config) validate() error {
 		case l.DeferAccept < 0 || l.DeferAccept > time.Minute:
 			return fmt.Errorf("listener %s: defer-accept %s: must be 0 (off) to 1m", l.Name, l.DeferAccept)
 		}
+		for k, p := range l.ProxyFrom {
+			if !p.IsValid() || p.Addr().Is4In6() {
+				return fmt.Errorf("listener %s: proxy-from %s: must be an IPv4 or IPv6 network", l.Name, p)
+			}
+			l.ProxyFrom[k] = p.Masked()
+		}
 		names[l.Name] = true
 	}
 	return nil
+}
+
+func (c *Config) hasTLS() bool {
+	return slices.ContainsFunc(c.Listeners, func(l Listener) bool { return l.TLS != nil })
 }

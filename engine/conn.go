@@ -16,7 +16,10 @@ import (
 type conn struct {
 	loop *loop
 	ln   *listener
-	sess service.Session
+	sess service.Session // nil until the connection has opened
+	// Of connections that begin with a PROXY header or TLS: what is under way, and what came of it.
+	intro *intro
+	tls   *secure
 
 	in    *bytebufferpool.ByteBuffer // what was read and is not finished with; nil when nothing is
 	out   *bytebufferpool.ByteBuffer // what the kernel did not take; nil when it took all
@@ -39,6 +42,8 @@ type conn struct {
 	wants interest
 	stage service.Stage
 	drips uint8 // small reads in a row that left the same frame or head incomplete
+
+	opening opening
 }
 
 // held is a unit that Serve took only a part of. It begins at conn.in.B[inOff].
@@ -74,7 +79,7 @@ const stops = busy | blocked | throttled | closing | lingering | gone
 func (c *conn) outstanding() int {
 	n := 0
 	if c.loop.cur == c {
-		n = len(c.loop.out)
+		n = len(c.loop.out) + len(c.loop.cipher)
 	}
 	if c.out != nil {
 		n += len(c.out.B) - c.sent
@@ -89,6 +94,7 @@ const slack = 4 << 10
 func (c *conn) Write(p []byte) {
 	if b := c.sink(len(p)); b != nil {
 		*b = append(*b, p...)
+		c.sealStray()
 	}
 }
 
@@ -96,6 +102,7 @@ func (c *conn) Write(p []byte) {
 func (c *conn) WriteString(s string) {
 	if b := c.sink(len(s)); b != nil {
 		*b = append(*b, s...)
+		c.sealStray()
 	}
 }
 
@@ -110,7 +117,7 @@ func (c *conn) sink(n int) *[]byte {
 		return nil
 	}
 	l := c.loop
-	if l.cur == c && c.out == nil {
+	if l.cur == c && (c.out == nil || c.tls != nil) {
 		return &l.out
 	}
 	if l.cur != c && c.state&again == 0 { // from another connection's wake: its own follows soon
@@ -119,7 +126,23 @@ func (c *conn) sink(n int) *[]byte {
 	if c.out == nil {
 		l.owe(c, n)
 	}
+	if c.tls != nil {
+		return &l.stray
+	}
 	return &c.out.B
+}
+
+// sealStray encrypts what was written to a TLS connection from another connection's wake.
+func (c *conn) sealStray() {
+	l := c.loop
+	if len(l.stray) == 0 {
+		return
+	}
+	p := l.stray
+	l.stray = l.stray[:0]
+	if err := c.tls.Seal(p, &c.out.B); err != nil {
+		l.drop(c, guard.OK)
+	}
 }
 
 // Room is service.Conn's.

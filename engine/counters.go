@@ -18,6 +18,9 @@ type counters struct {
 	bytesIn, bytesOut uint64
 	writes, wakes     uint64
 	panics            uint64
+	shakesBegun       uint64
+	shakesFailed      uint64
+	shakes            [ShakeKinds]uint64
 	acceptErrors      map[unix.Errno]uint64
 	lag, maxLag       time.Duration
 }
@@ -30,13 +33,14 @@ type report struct {
 	counters
 	errnos    map[string]uint64
 	conns     int64
+	shaking   int
 	buffered  int64
 	listeners []ListenerSnapshot
 	stale     bool
 }
 
 func (l *loop) report() report {
-	r := report{counters: l.count, conns: int64(l.conns), buffered: l.buffered, errnos: map[string]uint64{}}
+	r := report{counters: l.count, conns: int64(l.conns), shaking: l.shakes.n, buffered: l.buffered, errnos: map[string]uint64{}}
 	r.acceptErrors = nil
 	for e, n := range l.count.acceptErrors {
 		r.errnos[errnoName(e)] += n
@@ -89,7 +93,10 @@ func (e *Engine) Snapshot() Snapshot {
 }
 
 func (e *Engine) sum() Snapshot {
-	s := Snapshot{AcceptErrors: map[string]uint64{}, WorkQueued: len(e.pool.queue), WorkRunning: int(e.pool.running.Load())}
+	s := Snapshot{
+		AcceptErrors: map[string]uint64{}, WorkQueued: len(e.pool.queue), WorkRunning: int(e.pool.running.Load()),
+		Unproven: e.g.Unproven(), HandshakesQueued: len(e.shakers.queue) + len(e.shakers.begun),
+	}
 	select {
 	case <-e.stopping:
 		s.Draining = true
@@ -108,6 +115,12 @@ func (e *Engine) sum() Snapshot {
 		s.BytesOut += r.bytesOut
 		s.Writes += r.writes
 		s.Panics += r.panics
+		s.HandshakesBegun += r.shakesBegun
+		s.HandshakesFailed += r.shakesFailed
+		s.HandshakesOpen += r.shaking
+		for k, n := range r.shakes {
+			s.Handshakes[k] += n
+		}
 		for k, n := range r.shed {
 			s.Shed[k] += n
 		}

@@ -24,7 +24,7 @@ const (
 // taken so far, 20 ms to 5 s, so that a hundred drips cost a handful of wakes. The price is that a
 // head which its client sends in several pieces of less than 128 bytes waits for that long, 20 ms
 // when the pieces follow each other at once. What has gathered is read before a deadline is judged in
-// any case. n is what has just been read.
+// any case. n is what has just been read, with TLS as it came.
 func (l *loop) drip(c *conn, n int) {
 	if c.state&(gone|closing) != 0 {
 		return
@@ -44,6 +44,11 @@ func (l *loop) drip(c *conn, n int) {
 			lowat = dripBytes
 			l.lookLater(c)
 		}
+	}
+	// Nothing comes of a TLS record before it is whole, and what it lacks may be less than the
+	// frame does.
+	if s := c.tls; s != nil && s.raw != nil && !s.more && (lowat > 1 || n > 0 && n < dripSmall) {
+		lowat = int32(min(s.lacks, dripBytes))
 	}
 	c.wakeAt(lowat)
 }

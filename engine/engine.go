@@ -29,12 +29,13 @@ import (
 
 // Engine serves listeners on event loops. All methods: any goroutine.
 type Engine struct {
-	cfg   Config
-	g     *guard.Guard
-	loops []*loop
-	pool  *workers
-	addrs []net.Addr // of cfg.Listeners
-	fdCap int        // the first descriptor number inside the reserve
+	cfg     Config
+	g       *guard.Guard
+	loops   []*loop
+	pool    *workers
+	shakers *workers   // for TLS handshakes
+	addrs   []net.Addr // of cfg.Listeners
+	fdCap   int        // the first descriptor number inside the reserve
 
 	stopOnce  sync.Once
 	stopping  chan struct{} // closed when Stop is first called
@@ -69,6 +70,15 @@ func New(cfg Config) (*Engine, error) {
 	if cfg.WorkQueue == 0 {
 		cfg.WorkQueue = 128
 	}
+	if cfg.HandshakeWorkers == 0 {
+		cfg.HandshakeWorkers = max(1, runtime.GOMAXPROCS(0)/2)
+	}
+	if cfg.HandshakeQueue == 0 {
+		cfg.HandshakeQueue = 128
+	}
+	if cfg.MaxHandshakes == 0 {
+		cfg.MaxHandshakes = 2048
+	}
 	limit, err := descriptors()
 	if err != nil {
 		return nil, err
@@ -94,15 +104,22 @@ func New(cfg Config) (*Engine, error) {
 	if e.g, err = guard.New(cfg.Guard); err != nil {
 		return nil, err
 	}
+	e.cfg.Guard = e.g.Config()
 	for i := range e.last {
 		e.last[i].listeners = make([]ListenerSnapshot, len(cfg.Listeners))
 	}
-	e.pool = newWorkers(cfg.Workers, cfg.WorkQueue)
+	e.pool = newWorkers(cfg.Workers, cfg.WorkQueue, 0)
+	shakers := 0
+	if cfg.hasTLS() {
+		shakers = cfg.HandshakeWorkers
+	}
+	e.shakers = newWorkers(shakers, cfg.HandshakeQueue, cfg.MaxHandshakes)
 	if err := e.build(); err != nil {
 		for _, l := range e.loops {
 			l.release()
 		}
 		e.pool.close()
+		e.shakers.close()
 		e.closePollers()
 		return nil, err
 	}
@@ -147,7 +164,7 @@ func (e *Engine) build() error {
 		e.addrs[i] = addr
 		for k, l := range e.loops {
 			l.listeners = append(l.listeners, &listener{
-				Listener: ln, fd: fds[k], open: ln.Service.ForLoop(), policy: policy,
+				Listener: ln, addr: addr, fd: fds[k], open: ln.Service.ForLoop(), policy: policy,
 			})
 		}
 	}
@@ -162,6 +179,7 @@ func (e *Engine) newLoop(no int) (*loop, error) {
 		count:   counters{acceptErrors: map[unix.Errno]uint64{}},
 	}
 	l.due = l.overdue
+	l.shakes.max = max(1, e.cfg.MaxHandshakes/e.cfg.Loops)
 	var err error
 	if l.p, err = netpoll.OpenPoller(); err != nil {
 		return nil, fmt.Errorf("start loop %d: %w", no, err)
@@ -175,6 +193,7 @@ func (e *Engine) newLoop(no int) (*loop, error) {
 	}
 	l.g = e.g.Loop(e.cfg.Guard.MaxConns)
 	l.g.Probe = l.probe
+	l.g.Evict = func(id guard.ID) { l.drop(l.byID[id], guard.ShedUnproven) }
 	l.openSpare()
 	return l, nil
 }
@@ -208,6 +227,10 @@ func (e *Engine) Start() error {
 // finish ends what is left when the loops have ended.
 func (e *Engine) finish() {
 	e.pool.close()
+	e.shakers.close()
+	for _, l := range e.loops {
+		l.shakes.release()
+	}
 	e.closePollers()
 	for i := range e.cfg.Listeners {
 		if ln := &e.cfg.Listeners[i]; ln.Network == "unix" {

@@ -45,6 +45,12 @@ type loop struct {
 	buf []byte // what one read brings
 	out []byte // what the present wake answers
 	cur *conn  // whose wake it is; nil between
+	// With TLS: what one read brings decrypted, what the present wake answers encrypted, and what
+	// is written to another connection than the present one, before it is encrypted.
+	plain, cipher, stray []byte
+
+	shakes     shakes
+	spareIntro []*intro
 	// Bytes of the present read that the guard has not been told of, and what it said of them.
 	uncharged int
 	verdict   guard.Verdict
@@ -160,10 +166,15 @@ func (l *loop) leave(c *conn, gen uint32) {
 		l.settle(c)
 	}
 	l.cur = nil
-	l.out = l.out[:0]
-	if cap(l.out) > 4*readBytes {
-		l.out = make([]byte, 0, readBytes)
+	l.out, l.cipher = emptied(l.out), emptied(l.cipher)
+}
+
+// emptied is one of the loop's buffers for use in the next wake; one that has grown large goes.
+func emptied(b []byte) []byte {
+	if cap(b) > 4*readBytes {
+		return make([]byte, 0, readBytes)
 	}
+	return b[:0]
 }
 
 // panicked ends the connection whose handler panicked, with an answer where that is possible.
@@ -199,8 +210,10 @@ func (l *loop) settle(c *conn) {
 	if l.draining {
 		l.retire(c)
 	}
-	if c.state&closing != 0 && c.state&lingering == 0 && c.out == nil {
-		l.finish(c)
+	if c.state&(closing|lingering) == closing && c.out == nil {
+		if l.farewell(c); c.state&gone == 0 && c.out == nil {
+			l.finish(c)
+		}
 		if c.state&gone != 0 {
 			return
 		}

@@ -27,38 +27,30 @@ func (l *loop) readable(c *conn) {
 		l.drop(c, guard.OK)
 		return
 	case n == 0:
-		c.state |= eof
+		if c.state |= eof; c.opening != opened {
+			l.openingEnds(c)
+			return
+		}
 		l.proceed(c)
 		return
 	}
 	c.bytesIn += uint64(n)
 	l.count.bytesIn += uint64(n)
 	l.uncharged = n
-
-	if c.in == nil {
-		used := 0
-		if c.state&stops == 0 {
-			used = l.serve(c, l.buf[:n])
-		}
-		if used < n && c.state&(gone|closing) == 0 {
-			l.keep(c, l.buf[used:n])
-		}
-	} else {
-		if c.inOff > 0 { // what is finished with makes room for what arrived
-			c.in.B = c.in.B[:copy(c.in.B, c.in.B[c.inOff:])]
-			c.inOff = 0
-		}
-		c.in.B = append(c.in.B, l.buf[:n]...)
-		if c.state&stops == 0 {
-			l.serveKept(c)
-		}
+	switch {
+	case c.opening != opened:
+		l.introduce(c, l.buf[:n])
+	case c.tls != nil:
+		l.decrypt(c, l.buf[:n])
+	default:
+		l.take(c, l.buf[:n])
 	}
 	if l.uncharged > 0 && c.state&gone == 0 { // no frame was complete
 		l.verdict = l.g.Read(c.id, n)
 	}
 	v := l.verdict
 	l.uncharged, l.verdict = 0, guard.Verdict{}
-	if c.state&(gone|closing) != 0 {
+	if c.state&(gone|closing) != 0 || c.opening != opened {
 		return
 	}
 	if v.Wait > 0 {
@@ -66,6 +58,28 @@ func (l *loop) readable(c *conn) {
 	}
 	l.clocks(c)
 	l.drip(c, n)
+}
+
+// take serves b, which has arrived, and keeps what is not finished with.
+func (l *loop) take(c *conn, b []byte) {
+	if c.in == nil {
+		used := 0
+		if c.state&stops == 0 {
+			used = l.serve(c, b)
+		}
+		if used < len(b) && c.state&(gone|closing) == 0 {
+			l.keep(c, b[used:])
+		}
+		return
+	}
+	if c.inOff > 0 { // what is finished with makes room for what arrived
+		c.in.B = c.in.B[:copy(c.in.B, c.in.B[c.inOff:])]
+		c.inOff = 0
+	}
+	c.in.B = append(c.in.B, b...)
+	if c.state&stops == 0 {
+		l.serveKept(c)
+	}
 }
 
 // charge charges a frame and, when it is the first of a read, the read's bytes with it.
@@ -87,6 +101,11 @@ func (l *loop) proceed(c *conn) {
 	}
 	if c.state&(gone|closing) != 0 {
 		return
+	}
+	if s := c.tls; s != nil && s.more && c.state&(stops|again) == 0 {
+		if l.decrypt(c, nil); c.state&(gone|closing) != 0 {
+			return
+		}
 	}
 	if c.state&eof != 0 && c.state&(stops|again) == 0 {
 		if c.sess.Partial() {

@@ -35,12 +35,26 @@ func (l *loop) fault(c *conn, f codec.Fault) {
 	l.count.faults[f]++
 	l.shedEvent(c, guard.ShedMalformed, f.Label(), nil)
 	before := c.outstanding()
-	c.sess.Fault(c, f)
+	switch {
+	case c.sess != nil:
+		c.sess.Fault(c, f)
+	case c.opening == awaitHello:
+		l.out = appendAlert(l.out, alertFor(f))
+	}
 	if c.outstanding() == 0 && before == 0 && unsent(c.fd) == 0 { // no answer is under way either
 		l.end(c, true)
 		return
 	}
 	c.state |= closing | politely
+}
+
+// alertFor is the TLS alert for a fault of a ClientHello.
+func alertFor(f codec.Fault) byte {
+	const unexpectedMessage, decodeError = 10, 50
+	if f == codec.NotTLS {
+		return unexpectedMessage
+	}
+	return decodeError
 }
 
 // finish ends a connection whose answers are with the kernel. A peer that may still be sending is
@@ -54,6 +68,9 @@ func (l *loop) finish(c *conn) {
 	_ = unix.Shutdown(c.fd, unix.SHUT_WR)
 	if c.in != nil {
 		l.unkeep(c)
+	}
+	if c.tls != nil {
+		c.tls.dropRaw()
 	}
 	c.held = held{}
 	c.inOff = 0
@@ -86,13 +103,15 @@ func (l *loop) end(c *conn, withReset bool) {
 	}
 	c.state = gone
 	if l.cur == c {
-		if len(l.out) > 0 && !withReset { // an answer gathered in this wake still goes out
-			if n, errno := write(c.fd, l.out); errno == 0 {
-				l.wrote(c, n)
+		if !withReset && c.out == nil { // an answer gathered in this wake still goes out
+			if p, _ := l.gathered(c); len(p) > 0 {
+				if n, errno := write(c.fd, p); errno == 0 {
+					l.wrote(c, n)
+				}
+				l.count.writes++
 			}
-			l.count.writes++
 		}
-		l.out = l.out[:0]
+		l.out, l.cipher = l.out[:0], l.cipher[:0]
 	}
 	l.byFD[c.fd] = nil
 	l.byID[c.id] = nil
@@ -107,6 +126,12 @@ func (l *loop) end(c *conn, withReset bool) {
 	if c.out != nil {
 		giveBack(c.out)
 		c.out = nil
+	}
+	if c.intro != nil {
+		l.endIntro(c)
+	}
+	if c.tls != nil {
+		c.tls.dropRaw()
 	}
 	l.buffered -= int64(c.acct)
 	l.g.Gone(c.id)

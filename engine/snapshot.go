@@ -28,7 +28,32 @@ type Snapshot struct {
 	// WorkQueued and WorkRunning describe the worker pool now.
 	WorkQueued, WorkRunning int
 	Draining                bool
+	// Unproven is the number of open connections whose first frame is not complete yet.
+	Unproven int
+	// HandshakesBegun counts the TLS handshakes for which anything was computed, HandshakesFailed
+	// those of them that ended without a connection by the peer's or the configuration's fault,
+	// and Handshakes those that succeeded. What is missing was given up: ShedHandshake,
+	// ShedHandshakes, or the peer went. HandshakesOpen are under way now, HandshakesQueued of them
+	// wait for a worker.
+	HandshakesBegun, HandshakesFailed uint64
+	Handshakes                        [ShakeKinds]uint64
+	HandshakesOpen, HandshakesQueued  int
 }
+
+// ShakeKind tells successful handshakes apart.
+type ShakeKind int
+
+const (
+	TLS12 ShakeKind = iota // a full handshake of TLS 1.2
+	TLS12Resumed
+	TLS13
+	TLS13Resumed
+	ShakeKinds // their number
+)
+
+// Version is "1.2" or "1.3", Resumed whether a session was resumed.
+func (k ShakeKind) Version() string { return [...]string{"1.2", "1.2", "1.3", "1.3"}[k] }
+func (k ShakeKind) Resumed() bool   { return k == TLS12Resumed || k == TLS13Resumed }
 
 // ListenerSnapshot is one listener's part.
 type ListenerSnapshot struct {

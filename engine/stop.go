@@ -72,7 +72,13 @@ func (l *loop) drain() {
 
 // retire closes a connection that is between two frames while the loop drains.
 func (l *loop) retire(c *conn) {
-	if c.state&(stops|again) == 0 && c.in == nil && c.out == nil && len(l.out) == 0 &&
+	if c.opening != opened {
+		if c.opening != shaking && c.in == nil && c.state&stops == 0 && waiting(c.fd) == 0 {
+			c.state |= closing
+		}
+		return
+	}
+	if c.state&(stops|again) == 0 && c.in == nil && c.out == nil && len(l.out) == 0 && (c.tls == nil || c.tls.raw == nil) &&
 		c.sess.Stage() == service.Between && waiting(c.fd) == 0 {
 		c.state |= closing
 	}

@@ -8,42 +8,70 @@ import (
 	"weir/guard"
 )
 
-// job is work for one connection: f on a worker, then done on the connection's loop.
+// job is work for one connection: f on a worker, then on the connection's loop what is to follow,
+// with f's panic, if there was one. The connection may have gone by then.
 type job struct {
-	f, done func()
-	c       *conn
-	gen     uint32
+	f    func()
+	l    *loop
+	then func(p any, stack []byte)
 }
 
 // workers is the bounded pool for work that may block. Its queue is short and sheds: work that
 // waits longer than its client would is wasted. Any goroutine.
 type workers struct {
 	queue   chan job
+	begun   chan job // work that has been begun already: it comes before new work
 	running atomic.Int64
 	wg      sync.WaitGroup
 }
 
-func newWorkers(n, queue int) *workers {
-	w := &workers{queue: make(chan job, queue)}
+func newWorkers(n, queue, begun int) *workers {
+	w := &workers{queue: make(chan job, queue), begun: make(chan job, begun)}
 	for range n {
 		w.wg.Add(1)
 		go func() {
 			defer w.wg.Done()
-			for j := range w.queue {
+			for j, ok := w.next(); ok; j, ok = w.next() {
 				w.running.Add(1)
 				p, stack := j.run()
 				w.running.Add(-1)
-				j.c.loop.do(func() { j.back(p, stack) })
+				j.l.do(func() { j.then(p, stack) })
 			}
 		}()
 	}
 	return w
 }
 
-// submit reports false when the queue is full.
-func (w *workers) submit(j job) bool {
+// next waits for a job; ok is false when there will be none.
+func (w *workers) next() (j job, ok bool) {
 	select {
-	case w.queue <- j:
+	case j, ok = <-w.begun:
+		if ok {
+			return j, true
+		}
+	default:
+	}
+	select {
+	case j, ok = <-w.begun:
+		if !ok { // closed, and empty
+			j, ok = <-w.queue
+		}
+	case j, ok = <-w.queue:
+		if !ok {
+			j, ok = <-w.begun
+		}
+	}
+	return j, ok
+}
+
+// submit reports false when there is no room in the queue, or in that of work begun already.
+func (w *workers) submit(j job, begun bool) bool {
+	queue := w.queue
+	if begun {
+		queue = w.begun
+	}
+	select {
+	case queue <- j:
 		return true
 	default:
 		return false
@@ -53,6 +81,7 @@ func (w *workers) submit(j job) bool {
 // close ends the workers when they have finished what is queued.
 func (w *workers) close() {
 	close(w.queue)
+	close(w.begun)
 	w.wg.Wait()
 }
 
@@ -67,20 +96,20 @@ func (j *job) run() (p any, stack []byte) {
 	return nil, nil
 }
 
-// back continues on the loop, if the connection is still the same.
-func (j *job) back(p any, stack []byte) {
-	c, l := j.c, j.c.loop
-	if c.gen != j.gen || c.state&gone != 0 {
+// worked continues on the loop when a service's work is done, if the connection is still the same.
+func (c *conn) worked(gen uint32, done func(), p any, stack []byte) {
+	l := c.loop
+	if c.gen != gen || c.state&gone != 0 {
 		return
 	}
 	l.enter(c)
-	defer l.leave(c, j.gen)
+	defer l.leave(c, gen)
 	c.state &^= busy
 	if p != nil {
-		l.panicked(c, j.gen, p, stack)
+		l.panicked(c, gen, p, stack)
 		return
 	}
-	j.done()
+	done()
 	if c.state&gone == 0 {
 		l.proceed(c)
 	}
@@ -92,7 +121,8 @@ func (c *conn) Work(f, done func()) bool {
 	if c.state&(gone|closing|busy) != 0 {
 		return false
 	}
-	if !l.pool.submit(job{f, done, c, c.gen}) {
+	gen := c.gen
+	if !l.pool.submit(job{f, l, func(p any, stack []byte) { c.worked(gen, done, p, stack) }}, false) {
 		l.count.shed[guard.ShedWork]++
 		l.tell(guard.ShedWork, c.peer.Addr(), c.ln, "", nil)
 		return false

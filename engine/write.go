@@ -11,12 +11,18 @@ import (
 // flush sends what the present wake has gathered. What the kernel refuses is kept in c.out; while
 // anything is there, nothing is sent but from writable.
 func (l *loop) flush(c *conn) {
-	if len(l.out) == 0 || l.cur != c {
+	if l.cur != c || len(l.out) == 0 && len(l.cipher) == 0 {
 		return
 	}
-	p := l.out
-	l.out = l.out[:0]
 	if c.state&gone != 0 {
+		l.out, l.cipher = l.out[:0], l.cipher[:0]
+		return
+	}
+	p, ok := l.gathered(c)
+	if !ok { // an alert has ended the TLS connection
+		l.drop(c, guard.OK)
+	}
+	if len(p) == 0 {
 		return
 	}
 	n, errno := write(c.fd, p)
@@ -30,6 +36,25 @@ func (l *loop) flush(c *conn) {
 		l.owe(c, len(p)-n)
 		c.out.B = append(c.out.B, p[n:]...)
 	}
+}
+
+// gathered is what the present wake has for the peer, encrypted where it must be. What has to queue
+// behind older output it queues there. It is not ok when nothing more can be encrypted.
+func (l *loop) gathered(c *conn) (p []byte, ok bool) {
+	p = l.out
+	l.out = l.out[:0]
+	if c.tls == nil {
+		return p, true
+	}
+	if len(p) > 0 {
+		if err := c.tls.Seal(p, l.cipherFor(c)); err != nil {
+			l.cipher = l.cipher[:0]
+			return nil, false
+		}
+	}
+	p = l.cipher
+	l.cipher = l.cipher[:0]
+	return p, true
 }
 
 // owe begins to keep output, about n bytes of it, and to judge how fast the peer takes it.
@@ -101,7 +126,7 @@ func (l *loop) overflow(c *conn) {
 	}
 }
 
-// account keeps the sum of all connections' buffers and sheds the one that makes it exceed its
+// account keeps the sum of all connections' buffers, crypto/tls's among them, and sheds the one that makes it exceed its
 // bound; it reports whether the connection lives.
 func (l *loop) account(c *conn) bool {
 	held := 0
@@ -111,15 +136,26 @@ func (l *loop) account(c *conn) bool {
 	if c.out != nil {
 		held += cap(c.out.B)
 	}
+	if c.tls != nil {
+		held += c.tls.Held()
+		if c.tls.raw != nil {
+			held += cap(c.tls.raw.B)
+		}
+	}
 	if held == c.acct {
 		return true
 	}
 	grew := held > c.acct
 	l.buffered += int64(held - c.acct)
 	c.acct = held
-	if grew && l.buffMax > 0 && l.buffered > l.buffMax {
-		l.drop(c, guard.ShedMemory)
-		return false
+	if most := l.buffMax; grew && most > 0 {
+		if c.frames == 0 {
+			most /= 2 // unproven connections leave the rest to those that have proved something
+		}
+		if l.buffered > most {
+			l.drop(c, guard.ShedMemory)
+			return false
+		}
 	}
 	return true
 }

@@ -3,7 +3,6 @@ package guard
 import (
 	"net/netip"
 
-	"weir/guard/bucket"
 	"weir/guard/census"
 	"weir/guard/mono"
 	"weir/guard/source"
@@ -26,41 +25,29 @@ func (l *Loop) Admit(p *Policy, peer netip.Addr) (ID, Reason) {
 }
 
 func (l *Loop) admit(p *Policy, peer netip.Addr) (ID, Reason) {
-	g := l.guard
 	key, some := source.Of(peer)
 	kind := uint8(key.Family)
-	var places [census.Levels]census.Place
-	var handles [census.Levels]bucket.Handle
-	n := 0
-	if !some || g.isExempt(peer) {
-		kind = exempt
-	} else {
-		n = p.places(key, &places)
-		for i := range places[:n] {
-			handles[i] = bucket.HandleOf(g.hash.Sum(places[i].Bits))
-		}
-		if i := g.census.Add(p.domain, places[:n]); i >= 0 {
-			return 0, finest(i, ShedSourceConns, ShedPrefixConns)
-		}
-		levels := p.levels[kind]
-		for i := range levels {
-			if t := levels[i].rate; t != nil && !t.AllowOne(&handles[i], l.now) {
-				l.takeBack(p, kind, places[:n], handles[:i])
-				return 0, finest(i, ShedSourceConnRate, ShedPrefixConnRate)
-			}
-		}
+	var at standing
+	if !some || l.guard.isExempt(peer) {
+		kind, at.alone = exempt, true
+	} else if r := l.count(p, key, &at); r != OK {
+		return 0, r
 	}
-	r := l.admitGlobal(p)
+	r := l.earlyDrop(at.alone)
+	if r == OK {
+		r = l.admitGlobal(p, at.alone)
+	}
 	if r != OK {
-		if n > 0 {
-			l.takeBack(p, kind, places[:n], handles[:n])
+		if kind != exempt {
+			l.takeBack(p, kind, &at, at.n)
 		}
 		return 0, r
 	}
 	id := l.newID()
 	c, d := &l.conns[id], &l.cold[id]
-	*c = record{at: c.at, handle: handles[0], policy: p.index, flags: live | kind<<kindShift}
-	*d = cold{bits: key.Bits, admitted: l.now, next: none}
+	*c = record{at: c.at, handle: at.handles[0], policy: p.index, flags: live | kind<<kindShift}
+	*d = cold{bits: key.Bits, admitted: l.now}
+	l.begun(id)
 	l.begin(id, c, p.first)
 	if p.life != 0 {
 		l.arm(uint32(id), c, p, dueTick(l.now+mono.Time(p.life)))
@@ -76,8 +63,9 @@ func finest(level int, fine, wide Reason) Reason {
 }
 
 // admitGlobal asks what is not the source's: the listener's places, the rate of all, the places of
-// all, and last this loop's room.
-func (l *Loop) admitGlobal(p *Policy) Reason {
+// all, and last this loop's room. Where all places are taken the oldest unproven connection makes
+// room for a newcomer that is its source's only one.
+func (l *Loop) admitGlobal(p *Policy, alone bool) Reason {
 	g := l.guard
 	if !claim(&p.open, p.lim.MaxConns) {
 		return ShedListenerConns
@@ -86,7 +74,7 @@ func (l *Loop) admitGlobal(p *Policy) Reason {
 		p.open.Add(-1)
 		return ShedConnRate
 	}
-	if l.free == none && int(l.fresh) == len(l.conns) || !claim(&g.open, g.cfg.MaxConns) {
+	if !l.claimPlace() && (!alone || !l.makeRoom() || !l.claimPlace()) {
 		g.rate.Refund(1)
 		p.open.Add(-1)
 		return ShedMaxConns
@@ -94,15 +82,9 @@ func (l *Loop) admitGlobal(p *Policy) Reason {
 	return OK
 }
 
-// takeBack undoes the per-source part of an admission: the places' counts and one token of each
-// level up to len(charged).
-func (l *Loop) takeBack(p *Policy, kind uint8, places []census.Place, charged []bucket.Handle) {
-	for i := range charged {
-		if t := p.levels[kind][i].rate; t != nil {
-			t.Refund(&charged[i], 1, l.now)
-		}
-	}
-	l.guard.census.Remove(p.domain, places)
+// claimPlace takes a place among all connections, if this loop has room for it.
+func (l *Loop) claimPlace() bool {
+	return (l.free != none || int(l.fresh) < len(l.conns)) && claim(&l.guard.open, l.guard.cfg.MaxConns)
 }
 
 // places fills in where a source is counted, finest first, and returns how many there are.
@@ -112,7 +94,7 @@ func (p *Policy) places(key source.Key, places *[census.Levels]census.Place) int
 		places[i] = census.Place{
 			Bits:  key.Wide(levels[i].bits).Bits,
 			Level: uint8(key.Family)*census.Levels + uint8(i),
-			Limit: levels[i].conns,
+			Limit: levels[i].conns, Unproven: levels[i].unproven,
 		}
 	}
 	return len(levels)
@@ -146,7 +128,10 @@ func (l *Loop) Gone(id ID) {
 		}
 		var places [census.Levels]census.Place
 		n := p.places(source.Key{Bits: d.bits, Family: source.Family(kind)}, &places)
-		l.guard.census.Remove(p.domain, places[:n])
+		l.guard.census.Remove(p.domain, places[:n], c.unproven)
+	}
+	if c.unproven {
+		l.unlist(id, c)
 	}
 	p.open.Add(-1)
 	l.guard.open.Add(-1)

@@ -39,6 +39,22 @@ func (l *Loop) Read(id ID, n int) (v Verdict) {
 	if c.in != 0 {
 		l.push(c, p, int(size))
 	}
+	return l.spend(c, p, size)
+}
+
+// Surcharge charges n bytes that have not arrived as such, for work that small messages make: they
+// count against the greatest rates as Read's do, and not towards the least. The Verdict holds for
+// what has been read together with them.
+func (l *Loop) Surcharge(id ID, n int) Verdict {
+	if n <= 0 {
+		return Verdict{}
+	}
+	c := &l.conns[id]
+	return l.spend(c, l.policies[c.policy%maxPolicies], min(uint64(n), 1<<31))
+}
+
+// spend takes bytes from the budgets of a connection and its source.
+func (l *Loop) spend(c *record, p *Policy, size uint64) (v Verdict) {
 	if p.byteMeter.Limits() {
 		cell, over := p.byteMeter.Take(c.bytes, size, l.now)
 		c.bytes = cell

@@ -24,6 +24,17 @@ type Limits struct {
 	// SourceConnRate and SourceConnBurst bound new connections of one source. Default 50/s,
 	// burst 100. ShedSourceConnRate, ShedPrefixConnRate.
 	SourceConnRate, SourceConnBurst int
+	// SourceUnproven is the greatest number of unproven connections of one source: those that
+	// have not yet completed a first frame, and before it their PROXY header and TLS handshake.
+	// Wider prefixes have larger shares, as with SourceConns. Default 128, half of SourceConns
+	// and more than SourceConnBurst, so that a burst of good clients behind one address passes.
+	// Too high lets silent connections take a source's, and everybody's, places. ShedUnproven,
+	// ShedSourceUnproven. Exact.
+	SourceUnproven int
+	// SourceHandshakeRate and SourceHandshakeBurst bound the TLS handshakes that one source may
+	// begin; they are asked for before any key is computed. Default 10/s, burst 50: with a
+	// handshake at 0.3 ms of CPU a source can spend 0.3 % of a core. ShedSourceHandshakes.
+	SourceHandshakeRate, SourceHandshakeBurst int
 	// SourceFrameRate and SourceFrameBurst bound the frames (requests, lines) of one source over
 	// all its connections. Default 2,000/s, burst 4,000. ShedSourceFrames.
 	SourceFrameRate, SourceFrameBurst int
@@ -39,7 +50,14 @@ type Limits struct {
 	// SourceByteRate (SlowConnBytes). Default 16 MiB/s, burst 16 MiB.
 	ConnByteRate, ConnByteBurst int
 
-	// FirstFrameTimeout is the time from accept to the first complete frame or head. Default
+	// ProxyTimeout is the time from accept to a complete PROXY header, on connections that must
+	// send one. Default 3 s (caddy-l4 3 s, Caddy 5 s). ShedProxyHeader.
+	ProxyTimeout time.Duration
+	// HandshakeTimeout is the time for a whole TLS handshake, from accept or from the PROXY
+	// header. Default 5 s (NATS 2 s, nginx 60 s). ShedHandshake.
+	HandshakeTimeout time.Duration
+	// FirstFrameTimeout is the time from accept to the first complete frame or head. With TLS it
+	// begins anew when the handshake is done. Default
 	// 5 s (caddy-l4 3 s, Velocity 5 s). ShedFirstFrame.
 	FirstFrameTimeout time.Duration
 	// FrameTimeout is the time from a frame's or head's first byte to its last. A frame (not a
@@ -70,9 +88,13 @@ func DefaultLimits() Limits {
 	return Limits{
 		SourceConns:    256,
 		SourceConnRate: 50, SourceConnBurst: 100,
+		SourceUnproven:      128,
+		SourceHandshakeRate: 10, SourceHandshakeBurst: 50,
 		SourceFrameRate: 2000, SourceFrameBurst: 4000,
 		SourceByteRate: 32 << 20, SourceByteBurst: 64 << 20,
 		ConnByteRate: 16 << 20, ConnByteBurst: 16 << 20,
+		ProxyTimeout:      3 * time.Second,
+		HandshakeTimeout:  5 * time.Second,
 		FirstFrameTimeout: 5 * time.Second,
 		FrameTimeout:      10 * time.Second,
 		IdleTimeout:       75 * time.Second,
@@ -87,6 +109,12 @@ type Config struct {
 	// MaxConns is the greatest number of open connections in all. It sizes the table of exact
 	// counts. 1 to 16,777,216; no default. ShedMaxConns.
 	MaxConns int
+	// MaxUnproven is the greatest number of unproven connections of all sources together (see
+	// Limits.SourceUnproven). From half of it on newcomers are turned away at random, the more
+	// the fuller it is, unless they are their source's only unproven connection; at the limit the
+	// oldest unproven connection makes room. 0 means half of MaxConns, at least 128; twice MaxConns or
+	// more never bites. Up to 33,554,432. ShedUnproven.
+	MaxUnproven int
 	// ConnRate bounds new connections of all sources together, with a burst of two seconds'
 	// worth. It is asked last, so that one source cannot spend it for all. Default 0, none.
 	// ShedConnRate.

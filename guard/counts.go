@@ -56,7 +56,7 @@ func (g *Guard) Evictions() uint64 {
 
 // TableStat describes one source table.
 type TableStat struct {
-	What      string // "connections", "frames" or "bytes"
+	What      string // "connections", "frames", "bytes" or "handshakes"
 	V6        bool
 	Level     int   // 0 is the source, 1 and 2 are wider prefixes
 	Rate      int64 // per second
@@ -88,6 +88,7 @@ type Info struct {
 	Source                       netip.Prefix // the finest prefix counted; invalid when exempt
 	Exempt                       bool
 	SourceConns, SourceConnLimit int
+	SourceUnproven               int // of SourceConns
 	FramesLeft, FrameRate        int // of the source
 	BytesLeft, ByteRate          int // of the source
 	Admitted                     mono.Time
@@ -109,9 +110,11 @@ func (l *Loop) Info(id ID) Info {
 	key := source.Key{Bits: d.bits, Family: source.Family(kind)}
 	var places [census.Levels]census.Place
 	p.places(key, &places)
+	open, unproven := l.guard.census.Count(p.domain, places[0])
 	in := Info{
 		Source:          key.Prefix(p.levels[kind][0].bits),
-		SourceConns:     l.guard.census.Count(p.domain, places[0]),
+		SourceConns:     open,
+		SourceUnproven:  unproven,
 		SourceConnLimit: p.lim.SourceConns,
 		FrameRate:       p.lim.SourceFrameRate,
 		ByteRate:        p.lim.SourceByteRate,

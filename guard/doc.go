@@ -22,13 +22,14 @@
 // For a new connection, most specific first, so that one source cannot spend what is everybody's:
 //
 //  1. exempt? then on to 4
-//  2. open connections of the source and of its wider prefixes, exact ([ShedSourceConns],
-//     [ShedPrefixConns])
+//  2. open connections of the source and of its wider prefixes, and the unproven ones among them,
+//     exact ([ShedSourceConns], [ShedPrefixConns], [ShedSourceUnproven], [ShedPrefixUnproven])
 //  3. rate of new connections of the source, then of its wider prefixes ([ShedSourceConnRate],
 //     [ShedPrefixConnRate])
-//  4. open connections of the listener ([ShedListenerConns])
-//  5. rate of new connections in all ([ShedConnRate])
-//  6. open connections in all ([ShedMaxConns])
+//  4. early drop of the unproven ([ShedUnproven])
+//  5. open connections of the listener ([ShedListenerConns])
+//  6. rate of new connections in all ([ShedConnRate])
+//  7. open connections in all ([ShedMaxConns])
 //
 // A refused connection leaves nothing behind: what earlier checks counted or charged is given
 // back. Whoever hammers is therefore admitted again as soon as its own rate allows, and a full
@@ -41,6 +42,14 @@
 //
 // Exempt addresses, and peers without an address such as Unix sockets, have no per-source limits.
 // All others apply to them.
+//
+// # Unproven connections
+//
+// A connection is unproven until its first frame is complete. Before that it may have to pass a
+// PROXY header ([Loop.AdmitProxy], phase [Proxy], then [Loop.Identify] with the source that the
+// header names) and a TLS handshake (phase [Handshake]; [Loop.Handshake] asks before anything is
+// computed; then phase [First]). Each has a deadline of its own, and unproven connections have
+// fewer places than others: see [Limits.SourceUnproven] and [Config.MaxUnproven].
 //
 // # Deadlines
 //

@@ -30,8 +30,9 @@ type Guard struct {
 	domains     map[int]uint16
 	loops       []*Loop
 
-	_    [64]byte
-	open atomic.Int64 // connections of all loops. Any goroutine.
+	_ [64]byte
+	// Connections of all loops, and the unproven ones among them. Any goroutine.
+	open, unproven atomic.Int64
 }
 
 type use struct {

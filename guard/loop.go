@@ -1,6 +1,7 @@
 package guard
 
 import (
+	"math/rand/v2"
 	"time"
 	"unsafe"
 
@@ -21,7 +22,8 @@ const none = ^ID(0)
 type Phase uint8
 
 const (
-	// First: accepted, no complete frame yet. FirstFrameTimeout runs from Admit.
+	// First: accepted, no complete frame yet. FirstFrameTimeout runs from Admit, or from when the
+	// phase is set again.
 	First Phase = iota
 	// Idle: between two frames. IdleTimeout runs.
 	Idle
@@ -37,6 +39,11 @@ const (
 	// Closing: our side is finished; WriteTimeout, and 5 s at most, bounds how long the peer may
 	// take (ShedLinger).
 	Closing
+	// Proxy: the PROXY header is awaited. ProxyTimeout runs, and nothing extends it.
+	Proxy
+	// Handshake: the TLS handshake is awaited or under way. HandshakeTimeout runs, and nothing
+	// extends it.
+	Handshake
 )
 
 // Verdict is the answer to bytes or frames.
@@ -58,7 +65,8 @@ type record struct {
 	policy        uint16
 	phase         Phase
 	flags         uint8
-	_             [8]byte
+	unproven      bool // no frame was complete yet
+	_             [7]byte
 }
 
 // The flags of a record. The two highest bits are its kind: source.V4, source.V6 or exempt.
@@ -81,7 +89,8 @@ type cold struct {
 	out      budget.Due // outbound minimum rate; good only while owing
 	write    uint32     // WriteTimeout's deadline in fine ticks, 0 = none; good only while owing
 	carry    uint32     // ns of pauses not yet added, less than a fine tick
-	next     ID         // in the list of free IDs
+	// In the list of free IDs, where only next is used, or of unproven connections.
+	prev, next ID
 }
 
 const (
@@ -102,6 +111,10 @@ type Loop struct {
 	// let the engine report what has arrived or drained meanwhile (by Read, Phase, Drained ...).
 	// It may call Gone, but not Admit.
 	Probe func(ID, Reason)
+	// Evict, when set, is told by Admit to end an unproven connection, with ShedUnproven, whose
+	// place a newcomer needs. It must call Gone for it, and neither Admit nor Expire. Without it
+	// the newcomer is refused.
+	Evict func(ID)
 
 	guard    *Guard
 	policies *[maxPolicies]*Policy
@@ -116,8 +129,11 @@ type Loop struct {
 	cold  []cold
 	free  ID // the last ID freed, none when there is none
 	fresh ID // IDs from here on have never been used
-	visit func(uint32)
-	due   func(ID, Reason)
+	// Unproven connections in the order of their admission; none when there are none.
+	oldest, newest ID
+	dice           uint64 // of chance; not 0
+	visit          func(uint32)
+	due            func(ID, Reason)
 }
 
 // Loop makes one loop's half, with room for n connections: 64 + 48 bytes each, touched when first
@@ -129,7 +145,7 @@ func (g *Guard) Loop(n int) *Loop {
 	l := &Loop{
 		guard: g, policies: g.policies,
 		conns: make([]record, n), cold: make([]cold, n),
-		free: none, prepaid: prepaid{id: none},
+		free: none, oldest: none, newest: none, prepaid: prepaid{id: none}, dice: rand.Uint64() | 1,
 	}
 	l.visit = l.visitOne
 	g.mu.Lock()

@@ -21,6 +21,9 @@ func (l *Loop) Phase(id ID, ph Phase) {
 	if c.flags&paused != 0 {
 		l.addPause(id, c)
 	}
+	if c.unproven && (ph == Idle || ph == Body || ph == Busy) {
+		l.prove(id, c)
+	}
 	if ph == Idle { // after each frame: first, and on its own
 		c.phase, c.in = Idle, 0
 		c.flags &^= told | inHead | inFrame
@@ -37,6 +40,12 @@ func (l *Loop) Phase(id ID, ph Phase) {
 	case First:
 		c.in = 0
 		l.begin(id, c, p.first)
+	case Proxy:
+		c.in = 0
+		l.begin(id, c, p.proxy)
+	case Handshake:
+		c.in = 0
+		l.begin(id, c, p.handshake)
 	case Head, Frame:
 		l.begin(id, c, p.frame)
 		l.ask(id, c, p)

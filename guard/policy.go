@@ -22,6 +22,8 @@ type Policy struct {
 	byteMeter     bucket.Meter
 	pace          budget.Pace
 	first, frame  time.Duration
+	proxy         time.Duration
+	handshake     time.Duration
 	idle, write   time.Duration
 	linger        time.Duration // of Closing
 	life          time.Duration
@@ -31,10 +33,11 @@ type Policy struct {
 	index         uint16
 
 	// Read at accept and at the end.
-	domain uint16 // of open connections in the census
-	levels [source.Families][]level
-	name   string
-	lim    Limits
+	domain     uint16 // of open connections in the census
+	levels     [source.Families][]level
+	handshakes [4]*bucket.Table // by kind; nil = no limit
+	name       string
+	lim        Limits
 
 	_    [64]byte
 	open atomic.Int64
@@ -57,16 +60,23 @@ type tableUse struct {
 	limit  bucket.Limit
 }
 
-// what a table counts, which is also the lane of its hints: a connection's Handle serves all three.
+// what a table counts. A connection's Handle serves all of them.
 type what uint8
 
 const (
 	frames what = iota
 	bytes
 	connections
+	handshakes
 )
 
-func (w what) String() string { return [...]string{"frames", "bytes", "connections"}[w] }
+func (w what) String() string {
+	return [...]string{"frames", "bytes", "connections", "handshakes"}[w]
+}
+
+// lane is where the hints of such tables are in a Handle. Connections are charged once, before the
+// Handle is kept, so handshakes have their lane.
+func (w what) lane() bucket.Lane { return bucket.Lane(min(w, connections)) }
 
 // Policy compiles lim for the listener called name. The error lists what is out of range.
 //
@@ -95,6 +105,8 @@ func (g *Guard) Policy(name string, lim Limits) (*Policy, error) {
 		byteMeter:  bucket.NewMeter(byteLimit(lim.ConnByteRate, lim.ConnByteBurst)),
 		pace:       budget.NewPace(lim.MinRate, lim.MinRateGrace),
 		first:      lim.FirstFrameTimeout,
+		proxy:      lim.ProxyTimeout,
+		handshake:  lim.HandshakeTimeout,
 		frame:      lim.FrameTimeout,
 		idle:       lim.IdleTimeout,
 		write:      lim.WriteTimeout,
@@ -109,6 +121,7 @@ func (g *Guard) Policy(name string, lim Limits) (*Policy, error) {
 	for f := range source.Family(source.Families) {
 		p.frames[f] = g.table(tableUse{f, 0, frames, frameLimit(lim.SourceFrameRate, lim.SourceFrameBurst)})
 		p.bytes[f] = g.table(tableUse{f, 0, bytes, byteLimit(lim.SourceByteRate, lim.SourceByteBurst)})
+		p.handshakes[f] = g.table(tableUse{f, 0, handshakes, frameLimit(lim.SourceHandshakeRate, lim.SourceHandshakeBurst)})
 		bits, times := prefixes(f, finest[f])
 		for i := range bits {
 			rate := bucket.Limit{
@@ -116,9 +129,10 @@ func (g *Guard) Policy(name string, lim Limits) (*Policy, error) {
 				Burst:  min(int64(burstOf(lim.SourceConnRate, lim.SourceConnBurst))*int64(times[i]), bucket.MaxBurst),
 			}
 			p.levels[f] = append(p.levels[f], level{
-				bits:  bits[i],
-				conns: min(lim.SourceConns*times[i], maxConns),
-				rate:  g.table(tableUse{f, i, connections, rate}),
+				bits:     bits[i],
+				conns:    min(lim.SourceConns*times[i], maxConns),
+				unproven: min(lim.SourceUnproven*times[i], maxConns),
+				rate:     g.table(tableUse{f, i, connections, rate}),
 			})
 		}
 	}
@@ -175,8 +189,9 @@ func (l Limits) shortest() int {
 }
 
 // wheelEntries is how many entries one connection may have in the wheel: the one that counts, those
-// left behind within a hop, and up to 8 from pausing and resuming close to a deadline.
-func (l Limits) wheelEntries() int { return 1 + (l.hop()+l.shortest()-1)/l.shortest() + 8 }
+// left behind within a hop, two from before the first frame, and up to 8 from pausing and resuming
+// close to a deadline.
+func (l Limits) wheelEntries() int { return 1 + (l.hop()+l.shortest()-1)/l.shortest() + 2 + 8 }
 
 // domain gives equal limits of open connections one number. 0 ("no limit") is counted too.
 func (g *Guard) domain(sourceConns int) uint16 {
@@ -199,7 +214,12 @@ func (g *Guard) table(u tableUse) *bucket.Table {
 		// admitted connections keeps an eighth of the places busy.
 		places = max(bucket.MinPlaces, places/8)
 	}
-	t := bucket.New(places, u.limit, bucket.Lane(u.what))
+	if u.what == handshakes {
+		// However many sources there are, handshakes are bounded by what they cost: ten thousand a
+		// second and core. At 10/s each of them keeps its place busy for 0.1 s.
+		places = max(bucket.MinPlaces, places/8)
+	}
+	t := bucket.New(places, u.limit, u.what.lane())
 	if t == nil {
 		return nil
 	}

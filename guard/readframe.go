@@ -12,7 +12,7 @@ func (l *Loop) ReadFrame(id ID, n int) (Verdict, Reason) {
 	kind := c.flags >> kindShift
 	t := p.frames[kind]
 	size := uint64(n)
-	if t == nil || c.flags&paused != 0 || n <= 0 || l.prepaid.left != 0 || l.prepaid.id == id {
+	if t == nil || c.unproven || c.flags&paused != 0 || n <= 0 || l.prepaid.left != 0 || l.prepaid.id == id {
 		return l.readFrame(id, n)
 	}
 	pending := uint64(c.pending) + size

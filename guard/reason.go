@@ -16,10 +16,22 @@ const (
 	ShedPrefixConns    // the same at a wider prefix, with its larger share
 	ShedSourceConnRate // -source-conn-rate, at the address or /64
 	ShedPrefixConnRate // the same at a wider prefix, with its larger share
+	ShedSourceUnproven // -source-unproven, at the address or /64
+	ShedPrefixUnproven // the same at a wider prefix, with its larger share
+	ShedUnproven       // -max-unproven, all sources together
 	ShedConnRate       // -conn-rate, all sources together
 	ShedStopping       // arrived while the server was stopping
 
+	// Before the first frame.
+	ShedProxySpoof       // a PROXY header from a peer that -proxy-from does not name
+	ShedProxyHeader      // -proxy-timeout
+	ShedSourceHandshakes // -source-handshake-rate
+	ShedHandshakes       // -max-handshakes, or the handshake workers' queue is full
+	ShedHandshake        // -handshake-timeout
+	ShedTLS              // the handshake failed: nothing in common, a wrong or missing certificate, an alert
+
 	// At a frame or at bytes.
+	ShedRecords      // TLS records that carry no data: updates of keys, warnings, empty ones
 	ShedSourceFrames // -source-frame-rate
 	ShedConnFrames   // -conn-frame-rate
 	SlowSourceBytes  // -source-byte-rate: not shed, reading pauses until the debt is paid
@@ -67,34 +79,44 @@ type reasonRow struct {
 }
 
 var reasonTable = [Reasons]reasonRow{
-	OK:                 {"ok", "admitted", "", Normal},
-	ShedDescriptors:    {"descriptors", "out of file descriptors: only the reserve is left", "fd-reserve", Suspect},
-	ShedMaxConns:       {"max-conns", "too many connections in all", "max-conns", Suspect},
-	ShedListenerConns:  {"listener-conns", "too many connections on this listener", "listen ...?max-conns=", Suspect},
-	ShedSourceConns:    {"source-conns", "too many connections from one source", "source-conns", Suspect},
-	ShedPrefixConns:    {"prefix-conns", "too many connections from one network", "source-conns", Suspect},
-	ShedSourceConnRate: {"source-conn-rate", "one source connects too often", "source-conn-rate", Suspect},
-	ShedPrefixConnRate: {"prefix-conn-rate", "one network connects too often", "source-conn-rate", Suspect},
-	ShedConnRate:       {"conn-rate", "too many new connections in all", "conn-rate", Suspect},
-	ShedStopping:       {"stopping", "the server is stopping", "drain-timeout", Normal},
-	ShedSourceFrames:   {"source-frames", "too many frames from one source", "source-frame-rate", Suspect},
-	ShedConnFrames:     {"conn-frames", "too many frames on one connection", "conn-frame-rate", Suspect},
-	SlowSourceBytes:    {"source-bytes", "too many bytes from one source: slowed down", "source-byte-rate", Normal},
-	SlowConnBytes:      {"conn-bytes", "too many bytes on one connection: slowed down", "conn-byte-rate", Normal},
-	ShedFirstFrame:     {"first-frame", "no complete first frame in time", "first-frame-timeout", Suspect},
-	ShedFrame:          {"frame", "a frame or head was not complete in time", "frame-timeout", Suspect},
-	ShedIdle:           {"idle", "nothing was sent for too long", "idle-timeout", Normal},
-	ShedSlowSender:     {"slow-sender", "a frame or body arrived below the minimum rate", "min-rate", Suspect},
-	ShedWriteStall:     {"write-stall", "the peer took nothing of what it is owed for too long", "write-timeout", Suspect},
-	ShedSlowReader:     {"slow-reader", "the peer read below the minimum rate", "min-rate", Suspect},
-	ShedLifetime:       {"lifetime", "the connection reached its greatest age", "lifetime", Normal},
-	ShedLinger:         {"linger", "the peer did not finish closing in time (write-timeout, 5 s at most)", "write-timeout", Normal},
-	ShedDrain:          {"drain", "still open at the end of a graceful stop", "drain-timeout", Normal},
-	ShedMalformed:      {"malformed", "the peer's bytes broke the protocol", "", Hostile},
-	ShedOutput:         {"output", "a handler queued more than the connection may hold", "max-out", Suspect},
-	ShedMemory:         {"memory", "all connections together hold too many bytes", "max-buffered", Suspect},
-	ShedWork:           {"work", "too much work is waiting for the worker pool", "workers", Suspect},
-	ShedPanic:          {"panic", "a handler failed", "", Normal},
+	OK:                   {"ok", "admitted", "", Normal},
+	ShedDescriptors:      {"descriptors", "out of file descriptors: only the reserve is left", "fd-reserve", Suspect},
+	ShedMaxConns:         {"max-conns", "too many connections in all", "max-conns", Suspect},
+	ShedListenerConns:    {"listener-conns", "too many connections on this listener", "listen ...?max-conns=", Suspect},
+	ShedSourceConns:      {"source-conns", "too many connections from one source", "source-conns", Suspect},
+	ShedPrefixConns:      {"prefix-conns", "too many connections from one network", "source-conns", Suspect},
+	ShedSourceConnRate:   {"source-conn-rate", "one source connects too often", "source-conn-rate", Suspect},
+	ShedPrefixConnRate:   {"prefix-conn-rate", "one network connects too often", "source-conn-rate", Suspect},
+	ShedSourceUnproven:   {"source-unproven", "too many connections from one source that have not sent a first frame", "source-unproven", Suspect},
+	ShedPrefixUnproven:   {"prefix-unproven", "too many connections from one network that have not sent a first frame", "source-unproven", Suspect},
+	ShedUnproven:         {"unproven", "too many connections in all that have not sent a first frame", "max-unproven", Suspect},
+	ShedConnRate:         {"conn-rate", "too many new connections in all", "conn-rate", Suspect},
+	ShedStopping:         {"stopping", "the server is stopping", "drain-timeout", Normal},
+	ShedProxySpoof:       {"proxy-spoof", "a PROXY header from a peer that may not send one", "proxy-from", Hostile},
+	ShedProxyHeader:      {"proxy-header", "no complete PROXY header in time", "proxy-timeout", Suspect},
+	ShedSourceHandshakes: {"source-handshakes", "one source begins too many TLS handshakes", "source-handshake-rate", Suspect},
+	ShedHandshakes:       {"handshakes", "too many TLS handshakes at once", "max-handshakes", Suspect},
+	ShedHandshake:        {"handshake", "the TLS handshake was not complete in time", "handshake-timeout", Suspect},
+	ShedTLS:              {"tls", "the TLS handshake or a TLS record failed", "", Suspect},
+	ShedRecords:          {"tls-records", "too many TLS records that carry no data", "", Hostile},
+	ShedSourceFrames:     {"source-frames", "too many frames from one source", "source-frame-rate", Suspect},
+	ShedConnFrames:       {"conn-frames", "too many frames on one connection", "conn-frame-rate", Suspect},
+	SlowSourceBytes:      {"source-bytes", "too many bytes from one source: slowed down", "source-byte-rate", Normal},
+	SlowConnBytes:        {"conn-bytes", "too many bytes on one connection: slowed down", "conn-byte-rate", Normal},
+	ShedFirstFrame:       {"first-frame", "no complete first frame in time", "first-frame-timeout", Suspect},
+	ShedFrame:            {"frame", "a frame or head was not complete in time", "frame-timeout", Suspect},
+	ShedIdle:             {"idle", "nothing was sent for too long", "idle-timeout", Normal},
+	ShedSlowSender:       {"slow-sender", "a frame or body arrived below the minimum rate", "min-rate", Suspect},
+	ShedWriteStall:       {"write-stall", "the peer took nothing of what it is owed for too long", "write-timeout", Suspect},
+	ShedSlowReader:       {"slow-reader", "the peer read below the minimum rate", "min-rate", Suspect},
+	ShedLifetime:         {"lifetime", "the connection reached its greatest age", "lifetime", Normal},
+	ShedLinger:           {"linger", "the peer did not finish closing in time (write-timeout, 5 s at most)", "write-timeout", Normal},
+	ShedDrain:            {"drain", "still open at the end of a graceful stop", "drain-timeout", Normal},
+	ShedMalformed:        {"malformed", "the peer's bytes broke the protocol", "", Hostile},
+	ShedOutput:           {"output", "a handler queued more than the connection may hold", "max-out", Suspect},
+	ShedMemory:           {"memory", "all connections together hold too many bytes", "max-buffered", Suspect},
+	ShedWork:             {"work", "too much work is waiting for the worker pool", "workers", Suspect},
+	ShedPanic:            {"panic", "a handler failed", "", Normal},
 }
 
 // Label is the reason's stable name for metrics and logs: lower case, hyphens, no spaces.

@@ -17,6 +17,9 @@ const (
 	maxGrace    = time.Hour
 )
 
+// minUnproven is the least default of Config.MaxUnproven: on a small server everybody may be new.
+const minUnproven = 128
+
 // checks collects one line for each value out of range.
 type checks struct{ errs []error }
 
@@ -49,6 +52,9 @@ func (l Limits) Validate() error {
 	c.count("source-conns", l.SourceConns, maxConns, "")
 	c.count("source-conn-rate", l.SourceConnRate, bucket.MaxRate, " per second")
 	c.burst("source-conn-burst", l.SourceConnBurst, bucket.MaxBurst)
+	c.count("source-unproven", l.SourceUnproven, maxConns, "")
+	c.count("source-handshake-rate", l.SourceHandshakeRate, bucket.MaxRate, " per second")
+	c.burst("source-handshake-burst", l.SourceHandshakeBurst, bucket.MaxBurst)
 	c.count("source-frame-rate", l.SourceFrameRate, bucket.MaxRate, " per second")
 	c.burst("source-frame-burst", l.SourceFrameBurst, bucket.MaxBurst)
 	c.count("source-byte-rate", l.SourceByteRate, bucket.MaxByteRate, " per second")
@@ -57,6 +63,8 @@ func (l Limits) Validate() error {
 	c.burst("conn-frame-burst", l.ConnFrameBurst, bucket.MaxBurst)
 	c.count("conn-byte-rate", l.ConnByteRate, bucket.MaxByteRate, " per second")
 	c.burst("conn-byte-burst", l.ConnByteBurst, bucket.MaxByteBurst)
+	c.timeout("proxy-timeout", l.ProxyTimeout, maxTimeout)
+	c.timeout("handshake-timeout", l.HandshakeTimeout, maxTimeout)
 	c.timeout("first-frame-timeout", l.FirstFrameTimeout, maxTimeout)
 	c.timeout("frame-timeout", l.FrameTimeout, maxTimeout)
 	c.timeout("idle-timeout", l.IdleTimeout, maxTimeout)
@@ -78,6 +86,9 @@ func (cfg Config) Validate() error {
 	f := cfg.filled()
 	if cfg.MaxConns < 1 || cfg.MaxConns > maxConns {
 		c.fail("max-conns %d: must be 1 to %d", cfg.MaxConns, maxConns)
+	}
+	if cfg.MaxUnproven < 0 || cfg.MaxUnproven > 2*maxConns {
+		c.fail("max-unproven %d: must be 0 (half of max-conns) to %d", cfg.MaxUnproven, 2*maxConns)
 	}
 	c.count("conn-rate", cfg.ConnRate, bucket.MaxRate/2, " per second")
 	if f.SourceTable < bucket.MinPlaces || f.SourceTable > bucket.MaxPlaces || f.SourceTable&(f.SourceTable-1) != 0 {
@@ -111,6 +122,9 @@ func (cfg Config) filled() Config {
 	}
 	if cfg.V6Prefix == 0 {
 		cfg.V6Prefix = d.V6Prefix
+	}
+	if cfg.MaxUnproven == 0 {
+		cfg.MaxUnproven = max(cfg.MaxConns/2, minUnproven)
 	}
 	return cfg
 }

@@ -6,10 +6,12 @@ import (
 	"net"
 	"net/netip"
 	"strconv"
+	"strings"
 	"time"
 
 	"weir/guard/bucket"
 	"weir/guard/budget"
+	"weir/internal/acme"
 )
 
 // The greatest values that more than one flag shares. Those of the guard are its own; a test holds
@@ -43,10 +45,13 @@ var flags = []group{
 	{"Listening", []row{
 		{name: "listen", kind: listURLs, value: "http://127.0.0.1:8080 frames://127.0.0.1:7000",
 			setting: func(s *settings) any { return &s.listen },
-			help:    "An address to serve: http://HOST:PORT, frames://HOST:PORT, line://HOST:PORT, or SCHEME://unix:/PATH. HOST is an IPv4 address, an [IPv6] address, localhost, or empty for all addresses. Parameters override limits for this listener: http://:80?source-conns=10&idle-timeout=5s; name=WORD names it in logs and metrics. May be given several times"},
+			help:    "An address to serve: SCHEME://HOST:PORT or SCHEME://unix:/PATH. SCHEME is http, frames or line, or with TLS https, frames+tls or line+tls. HOST is an IPv4 address, an [IPv6] address, localhost, or empty for all addresses. Parameters override limits for this listener: http://:80?source-conns=10&idle-timeout=5s; name=WORD names it in logs and metrics. May be given several times"},
 		{name: "admin", kind: text, unit: "ADDRESS", value: "127.0.0.1:9090", check: checkAdmin,
 			setting: func(s *settings) any { return &s.admin },
 			help:    "HOST:PORT of metrics, health and profiles, or off. Whoever reaches it can profile the process: keep it private"},
+		{name: "proxy-from", kind: prefixes, off: true,
+			limit: func(l *limits) any { return &l.proxyFrom },
+			help:  "A network whose connections begin with a PROXY protocol header, version 1 or 2; the address in it is then the source. A header from anybody else is refused, and so is a connection from here without one. May be given several times; off is none"},
 		{name: "defer-accept", kind: duration, value: "0", min: int64(time.Second), max: int64(time.Minute), zero: "off",
 			limit: func(l *limits) any { return &l.deferAccept },
 			help:  "Keep connections that send nothing in the kernel for about this long, whole seconds. Silent connections then cost nothing, and do not count against their source"},
@@ -56,6 +61,9 @@ var flags = []group{
 			setting: func(s *settings) any { return &s.engine.Guard.MaxConns },
 			limit:   func(l *limits) any { return &l.MaxConns },
 			help:    "Open connections in all; as a parameter, of one listener, where 0 is no limit"},
+		{name: "max-unproven", kind: count, value: "0", auto: "half of max-conns, at least 128", min: 1, max: 2 * maxConns, zero: "automatic",
+			setting: func(s *settings) any { return &s.engine.Guard.MaxUnproven },
+			help:    "Open connections in all that have not completed a first frame, and before it a TLS handshake. From half of it on newcomers are turned away at random, but for a source's only one; when it is reached the oldest makes room"},
 		{name: "fd-reserve", kind: count, value: "0", auto: "64 and what loops and listeners need", min: 1, max: 1 << 20, zero: "automatic",
 			setting: func(s *settings) any { return &s.engine.FDReserve },
 			help:    "File descriptors kept for everything but clients"},
@@ -71,6 +79,59 @@ var flags = []group{
 		{name: "source-conn-burst", kind: count, value: "100", bench: benchRate, max: bucket.MaxBurst, zero: "one second's worth",
 			limit: func(l *limits) any { return &l.SourceConnBurst },
 			help:  "New connections that one source may make at once"},
+		{name: "source-unproven", kind: count, value: "128", bench: benchConns, max: maxConns, zero: "no limit",
+			limit: func(l *limits) any { return &l.SourceUnproven },
+			help:  "Open connections of one source that have not completed a first frame; wider networks have larger shares"},
+		{name: "source-handshake-rate", kind: rate, value: "10", bench: benchRate, max: bucket.MaxRate, zero: "no limit", schemes: tlsSchemes, when: (*settings).hasTLS,
+			limit: func(l *limits) any { return &l.SourceHandshakeRate },
+			help:  "TLS handshakes that one source may begin; asked before any key is computed"},
+		{name: "source-handshake-burst", kind: count, value: "50", bench: benchRate, max: bucket.MaxBurst, zero: "one second's worth", schemes: tlsSchemes, when: (*settings).hasTLS,
+			limit: func(l *limits) any { return &l.SourceHandshakeBurst },
+			help:  "TLS handshakes that one source may begin at once"},
+	}},
+	{"TLS", []row{
+		{name: "cert", kind: files,
+			setting: func(s *settings) any { return &s.certs },
+			help:    "A PEM file with a certificate and its chain, the certificate first. May be given several times, each with a -key, and then the name that a client asks for picks one; the first is for all other names. In one value commas stand between several. The files are read again when they change, and on SIGHUP"},
+		{name: "key", kind: files,
+			setting: func(s *settings) any { return &s.keys },
+			help:    "The PEM file with the private key of the -cert in the same place"},
+		{name: "tls-self-signed", kind: toggle, value: "false", setting: func(s *settings) any { return &s.selfSigned },
+			help: "Make a certificate at each start, for trials: for localhost and this machine's name, in memory only. Its fingerprint is printed"},
+		{name: "tls-min", kind: word, value: "1.2", words: []string{"1.2", "1.3"}, schemes: tlsSchemes, when: (*settings).hasTLS,
+			limit: func(l *limits) any { return &l.tlsMin },
+			help:  "Least version of TLS that is spoken"},
+		{name: "tls-client-ca", kind: text, unit: "FILE", check: checkPath,
+			setting: func(s *settings) any { return &s.clientCA },
+			help:    "A PEM file with the roots that client certificates are checked against. When it changes, or on SIGHUP, it is read again, and then no session is resumed that began under the old one"},
+		{name: "tls-client-auth", kind: word, auto: "required with tls-client-ca, else off", words: []string{"off", "optional", "required"}, schemes: tlsSchemes, when: (*settings).hasTLS,
+			limit: func(l *limits) any { return &l.clientAuth },
+			help:  "Whether clients need a certificate; one that is shown must be good either way, but with off nobody asks"},
+		{name: "sni-strict", kind: toggle, value: "false", setting: func(s *settings) any { return &s.sniStrict },
+			help: "Turn away clients that ask for a name that no certificate has, or for none, as those do that connect to an IP address"},
+		{name: "max-handshakes", kind: count, value: "2048", min: 1, max: 1 << 20, schemes: tlsSchemes, when: (*settings).hasTLS,
+			setting: func(s *settings) any { return &s.engine.MaxHandshakes },
+			help:    "TLS handshakes under way, about 28 KiB each; above, the one that has waited longest for its peer makes room"},
+		{name: "handshake-workers", kind: count, value: "0", auto: "one for two CPUs", min: 1, max: 256, zero: "automatic",
+			setting: func(s *settings) any { return &s.engine.HandshakeWorkers },
+			help:    "Goroutines that compute TLS handshakes"},
+	}},
+	{"ACME", []row{
+		{name: "acme-domain", kind: names, unit: "NAME", check: acme.CheckDomain,
+			setting: func(s *settings) any { return &s.acme.Domains },
+			help:    "A domain to obtain a certificate for, by TLS-ALPN-01: the CA connects to port 443 of the domain, where a TLS listener of this server must answer. By giving it you agree to the terms of the CA, which are logged when the account is made. May be given several times"},
+		{name: "acme-email", kind: text, unit: "ADDRESS", check: acme.CheckEmail,
+			setting: func(s *settings) any { return &s.acme.Email },
+			help:    "An address that the CA may write to, told when the account is made; not needed"},
+		{name: "acme-directory", kind: text, unit: "URL", value: acme.LetsEncrypt, check: acme.CheckDirectory,
+			setting: func(s *settings) any { return &s.acme.Directory },
+			help:    "The directory of the CA"},
+		{name: "acme-ca", kind: text, unit: "FILE", auto: "the system's", check: checkPath,
+			setting: func(s *settings) any { return &s.acme.CAFile },
+			help:    "A PEM file with the roots that the directory's own certificate is checked against, for a private CA"},
+		{name: "acme-cache", kind: text, unit: "DIRECTORY", value: "/var/lib/weir/acme", check: checkPath,
+			setting: func(s *settings) any { return &s.acme.Cache },
+			help:    "Where keys and certificates are kept, for their owner only"},
 	}},
 	{"Frames and bytes", []row{
 		{name: "source-frame-rate", kind: rate, value: "2000", bench: benchRate, max: bucket.MaxRate, zero: "no limit",
@@ -113,9 +174,15 @@ var flags = []group{
 			help:    "A network without per-source limits. May be given several times"},
 	}},
 	{"Deadlines", []row{
+		{name: "proxy-timeout", kind: duration, value: "3s", max: int64(maxTimeout), zero: "no limit", when: (*settings).hasProxy,
+			limit: func(l *limits) any { return &l.ProxyTimeout },
+			help:  "From accept to a complete PROXY header, where one is due"},
+		{name: "handshake-timeout", kind: duration, value: "5s", max: int64(maxTimeout), zero: "no limit", schemes: tlsSchemes, when: (*settings).hasTLS,
+			limit: func(l *limits) any { return &l.HandshakeTimeout },
+			help:  "From accept, or the PROXY header, to the end of the TLS handshake"},
 		{name: "first-frame-timeout", kind: duration, value: "5s", max: int64(maxTimeout), zero: "no limit",
 			limit: func(l *limits) any { return &l.FirstFrameTimeout },
-			help:  "From accept to the first complete frame or head"},
+			help:  "From accept, or the end of the TLS handshake, to the first complete frame or head"},
 		{name: "frame-timeout", kind: duration, value: "10s", max: int64(maxTimeout), zero: "no limit",
 			limit: func(l *limits) any { return &l.FrameTimeout },
 			help:  "From a frame's or head's first byte to its last; a frame may take longer while it arrives at min-rate"},
@@ -139,16 +206,16 @@ var flags = []group{
 			help:    "How long a graceful stop waits for frames in flight"},
 	}},
 	{"Sizes", []row{
-		{name: "max-frame", kind: size, value: "1MiB", min: 1, max: maxHeld, zero: "the most there can be", zeroIs: maxHeld, schemes: "frames",
+		{name: "max-frame", kind: size, value: "1MiB", min: 1, max: maxHeld, zero: "the most there can be", zeroIs: maxHeld, schemes: "frames frames+tls",
 			limit: func(l *limits) any { return &l.maxFrame },
-			help:  "Largest frame of frames:// listeners, without its length"},
-		{name: "max-line", kind: size, value: "8KiB", min: 1, max: maxHeld, zero: "the most there can be", zeroIs: maxHeld, schemes: "line",
+			help:  "Largest frame of frames:// and frames+tls:// listeners, without its length"},
+		{name: "max-line", kind: size, value: "8KiB", min: 1, max: maxHeld, zero: "the most there can be", zeroIs: maxHeld, schemes: "line line+tls",
 			limit: func(l *limits) any { return &l.maxLine },
-			help:  "Longest line of line:// listeners, without its end"},
-		{name: "max-header", kind: size, value: "16KiB", min: 256, max: maxHeadSize, zero: "the most there can be", zeroIs: maxHeadSize, schemes: "http",
+			help:  "Longest line of line:// and line+tls:// listeners, without its end"},
+		{name: "max-header", kind: size, value: "16KiB", min: 256, max: maxHeadSize, zero: "the most there can be", zeroIs: maxHeadSize, schemes: "http https",
 			limit: func(l *limits) any { return &l.maxHeader },
 			help:  "Largest request head, request line and fields together"},
-		{name: "max-body", kind: size, value: "1MiB", max: 1 << 50, zero: "no limit", schemes: "http",
+		{name: "max-body", kind: size, value: "1MiB", max: 1 << 50, zero: "no limit", schemes: "http https",
 			limit: func(l *limits) any { return &l.maxBody },
 			help:  "Largest request body. Bodies are streamed, so this is no matter of memory"},
 		{name: "max-out", kind: size, value: "256KiB", min: 4 << 10, max: maxHeld, zero: "the most there can be", zeroIs: maxHeld,
@@ -205,6 +272,14 @@ func eachRow(visit func(*row)) {
 			visit(&flags[g].rows[i])
 		}
 	}
+}
+
+// checkPath takes everything that could be the name of a file.
+func checkPath(value string) error {
+	if value == "" || strings.ContainsRune(value, 0) {
+		return errors.New("must be the path of a file")
+	}
+	return nil
 }
 
 // checkAdmin takes "off" and HOST:PORT with a literal address, localhost, or no host.

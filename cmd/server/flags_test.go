@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -60,8 +61,16 @@ func three(r *row) [3]string {
 		return [3]string{"bench", "bench", "bench"}
 	case r.name == "log-level":
 		return [3]string{"debug", "warn", "error"}
+	case r.name == "tls-client-auth":
+		return [3]string{"optional", "required", "off"}
 	case r.kind == word:
 		return [3]string{r.words[1], r.words[1], r.words[1]}
+	case r.name == "acme-domain", r.kind == files, r.kind == text && r.unit == "FILE", r.kind == text && r.unit == "DIRECTORY":
+		return [3]string{"a.example", "b.example", "c.example"}
+	case r.name == "acme-email":
+		return [3]string{"a@a.example", "b@b.example", "c@c.example"}
+	case r.name == "acme-directory":
+		return [3]string{"https://a.example/a", "https://a.example/b", "https://a.example/c"}
 	case r.name == "admin":
 		return [3]string{"off", "[::1]:1", "127.0.0.1:2"}
 	case r.kind == listURLs:
@@ -80,6 +89,16 @@ func three(r *row) [3]string {
 	return [3]string{r.numeral(max(r.min, 1)), r.numeral(max(r.min, 1) * 2), r.numeral(max(r.min, 1) * 4)}
 }
 
+// beside are flags that another one cannot be without.
+var beside = map[string][]string{
+	"cert":            {"-listen=https://:1", "-key=k"},
+	"key":             {"-listen=https://:1", "-cert=c"},
+	"tls-self-signed": {"-listen=https://:1"},
+	"tls-client-ca":   {"-listen=https://:1", "-tls-self-signed"},
+	"tls-client-auth": {"-listen=https://:1", "-tls-self-signed", "-tls-client-ca=ca"},
+	"acme-domain":     {"-listen=https://:1"},
+}
+
 func TestEveryFlagInEveryPlace(t *testing.T) {
 	clean(t)
 	base := mustResolve(t)
@@ -90,26 +109,27 @@ func TestEveryFlagInEveryPlace(t *testing.T) {
 		t.Run(r.name, func(t *testing.T) {
 			v := three(r)
 			force := func(s *settings) []string { return r.written(r.field(s)) }
+			with := func(args ...string) []string { return append(args, beside[r.name]...) }
 			if slices.Equal(force(base), v[:1]) {
 				t.Fatalf("%s is the default already", v[0])
 			}
 			line := []string{"-" + r.name + "=" + v[0]}
 			file := "-config=" + inFile(t, "# a comment\n\n"+r.name+"\t "+v[2]+" # another\n")
 
-			if got := force(mustResolve(t, line...)); !slices.Equal(got, v[:1]) {
+			if got := force(mustResolve(t, with(line...)...)); !slices.Equal(got, v[:1]) {
 				t.Errorf("command line: got %v, want %s", got, v[0])
 			}
-			if got := force(mustResolve(t, file)); !slices.Equal(got, v[2:]) {
+			if got := force(mustResolve(t, with(file)...)); !slices.Equal(got, v[2:]) {
 				t.Errorf("file: got %v, want %s", got, v[2])
 			}
 			t.Setenv(envName(r.name), v[1])
-			if got := force(mustResolve(t)); !slices.Equal(got, v[1:2]) {
+			if got := force(mustResolve(t, with()...)); !slices.Equal(got, v[1:2]) {
 				t.Errorf("environment: got %v, want %s", got, v[1])
 			}
-			if got := force(mustResolve(t, file)); !slices.Equal(got, v[1:2]) {
+			if got := force(mustResolve(t, with(file)...)); !slices.Equal(got, v[1:2]) {
 				t.Errorf("environment over file: got %v, want %s", got, v[1])
 			}
-			if got := force(mustResolve(t, append(line, file)...)); !slices.Equal(got, v[:1]) {
+			if got := force(mustResolve(t, with(append(line, file)...)...)); !slices.Equal(got, v[:1]) {
 				t.Errorf("command line over both: got %v, want %s", got, v[0])
 			}
 			t.Setenv(envName(r.name), "")
@@ -172,6 +192,27 @@ func TestWrongInputIsOnePlainLine(t *testing.T) {
 		{[]string{"-max-conns", "20000"}, "", "-max-conns 20000: must be 0 (as many as there are descriptors) to 19912: the limit on open files is 20000, and 88 are reserved (-fd-reserve)", 2, "above the descriptor limit"},
 		{[]string{"-min-rate-grace", "0"}, "", "-min-rate-grace 0: must not be 0 while min-rate is 240", 2, "two that depend on each other"},
 		{[]string{"-listen", "http://:1?min-rate-grace=0"}, "", "-listen http://:1?min-rate-grace=0: min-rate-grace 0: must not be 0", 2, "the same at one listener"},
+		{[]string{"-listen", "https://:1"}, "", "-listen https://:1: needs a certificate: give -cert and -key, -acme-domain or -tls-self-signed", 2, "TLS without a certificate"},
+		{[]string{"-listen", "line+tls://:1"}, "", "-listen line+tls://:1: needs a certificate", 2, "whatever is spoken"},
+		{[]string{"-cert", "a", "-cert", "b", "-key", "c", "-listen", "https://:1"}, "", "-key: 1 for 2 of -cert: give one for each, in the same order", 2, "a key is missing"},
+		{[]string{"-key", "c", "-listen", "https://:1"}, "", "-key: 1 for 0 of -cert", 2, "and here all but it"},
+		{[]string{"-cert", "a", "-key", "b"}, "", "-cert: no listener speaks TLS; add one, such as -listen https://:8443", 2, "a certificate that nobody sees"},
+		{[]string{"-tls-self-signed"}, "", "-tls-self-signed: no listener speaks TLS", 2, "the same"},
+		{[]string{"-acme-domain", "a.example"}, "", "-acme-domain: no listener speaks TLS", 2, "the CA would find nobody"},
+		{[]string{"-tls-client-ca", "x"}, "", "-tls-client-ca: no listener speaks TLS", 2, "and nobody be asked"},
+		{[]string{"-listen", "https://:1", "-tls-self-signed", "-tls-client-auth", "required"}, "", "-tls-client-auth required: needs -tls-client-ca", 2, "checked against what?"},
+		{[]string{"-listen", "https://:1?tls-client-auth=optional", "-tls-self-signed"}, "", "-listen https://:1?tls-client-auth=optional: tls-client-auth needs -tls-client-ca", 2, "the same at one listener"},
+		{[]string{"-tls-client-auth", "yes"}, "", "-tls-client-auth yes: must be off, optional or required", 2, "no such word"},
+		{[]string{"-tls-min", "1.1"}, "", "-tls-min 1.1: must be 1.2 or 1.3", 2, "too old"},
+		{[]string{"-acme-domain", "*.example.com"}, "", "-acme-domain *.example.com: must be a name without *: only DNS could prove a wildcard", 2, "a wildcard"},
+		{[]string{"-acme-domain", "a.example,192.0.2.1"}, "", "-acme-domain 192.0.2.1: must be a DNS name, not an address", 2, "an address, in a list"},
+		{[]string{"-listen", "https://:1", "-acme-domain", "a.example", "-acme-domain", "a.example"}, "", "-acme-domain a.example: is given twice", 2, "a domain twice"},
+		{[]string{"-acme-directory", "http://ca.example/"}, "", "-acme-directory http://ca.example/: must be the URL of an ACME directory: https://HOST/PATH", 2, "plain HTTP"},
+		{[]string{"-acme-email", "ops"}, "", "-acme-email ops: must be an address such as ops@example.com", 2, "no address"},
+		{[]string{"-tls-client-ca", ""}, "", `-tls-client-ca "": must be the path of a file`, 2, "no file"},
+		{[]string{"-cert", ""}, "", `-cert "": must not be empty`, 2, "no file in a list"},
+		{[]string{"-proxy-from", "banana"}, "", "-proxy-from banana: must be a network such as", 2, "no network for PROXY"},
+		{[]string{"-max-handshakes", "0"}, "", "-max-handshakes 0: must be a whole number, 1 to 1048576", 2, "there must be some"},
 		{[]string{"-listen", "http://:1", "-listen", "http://:1"}, "", "-listen http://:1: another listener has the same name", 2, "twice"},
 		{[]string{"-listen", "http://:1", "-listen", "line://:1"}, "", "-listen line://:1: another listener has the same address", 2, "one port for two"},
 		{[]string{"-listen", "http://:0?name=a", "-listen", "http://:0?name=a"}, "", "another listener has the same name; give one of them name=WORD", 2, "one name for two"},
@@ -218,8 +259,11 @@ func TestWrongInputIsOnePlainLine(t *testing.T) {
 func TestWrongValueNamesItsFlagAndRange(t *testing.T) {
 	clean(t)
 	eachRow(func(r *row) {
-		if r.kind == text && r.check == nil || r.kind == listURLs {
+		switch {
+		case r.kind == text && r.check == nil, r.kind == listURLs:
 			return
+		case r.kind == files, r.unit == "FILE", r.unit == "DIRECTORY", r.name == "acme-domain":
+			return // a banana is as good a name as others
 		}
 		_, err := parse([]string{"-" + r.name + "=banana"})
 		var wrong *wrongValue
@@ -236,7 +280,7 @@ func TestDefaultsAreTheLibraries(t *testing.T) {
 		t.Errorf("limits differ from the engine's:\n got %+v\nwant %+v", got, want)
 	}
 	want := guard.DefaultConfig()
-	want.MaxConns = 19912
+	want.MaxConns, want.MaxUnproven = 19912, 19912/2
 	if !reflect.DeepEqual(s.engine.Guard, want) {
 		t.Errorf("guard: got %+v, want %+v", s.engine.Guard, want)
 	}
@@ -247,14 +291,15 @@ func TestDefaultsAreTheLibraries(t *testing.T) {
 
 func TestRangesAreTheGuards(t *testing.T) {
 	eachRow(func(r *row) {
-		if r.limit == nil || r.schemes != "" || r.name == "defer-accept" || r.name == "max-out" {
-			return
+		l := defaultLimits()
+		if r.limit == nil || r.kind >= toggle || strings.HasPrefix(r.name, "max-") && r.name != "max-conns" || r.name == "defer-accept" {
+			return // words, and what is not the guard's
 		}
 		for _, c := range []struct {
 			n    int64
 			good bool
 		}{{r.min, true}, {r.max, true}, {r.max + 1, false}} {
-			l := defaultLimits()
+			l = defaultLimits()
 			switch f := r.limit(&l).(type) {
 			case *int:
 				*f = int(c.n)
@@ -270,6 +315,7 @@ func TestRangesAreTheGuards(t *testing.T) {
 		}
 	})
 	for name, set := range map[string]func(*guard.Config, int){
+		"max-unproven": func(c *guard.Config, n int) { c.MaxUnproven = n },
 		"max-conns":    func(c *guard.Config, n int) { c.MaxConns = n },
 		"conn-rate":    func(c *guard.Config, n int) { c.ConnRate = n },
 		"source-table": func(c *guard.Config, n int) { c.SourceTable = n },
@@ -294,7 +340,7 @@ func TestRangesAreTheGuards(t *testing.T) {
 func TestZeroIsNoLimit(t *testing.T) {
 	clean(t)
 	eachRow(func(r *row) {
-		if r.limit == nil || r.name == "min-rate-grace" || r.setting != nil {
+		if r.limit == nil || r.name == "min-rate-grace" || r.setting != nil || r.kind >= toggle {
 			return
 		}
 		s := mustResolve(t, "-"+r.name+"=0")
@@ -368,7 +414,9 @@ func TestTheTableIsWhole(t *testing.T) {
 		source-frame-rate source-frame-burst source-byte-rate source-byte-burst source-table v4-prefix v6-prefix exempt
 		conn-frame-rate conn-frame-burst conn-byte-rate conn-byte-burst first-frame-timeout frame-timeout idle-timeout write-timeout
 		lifetime drain-timeout min-rate min-rate-grace max-frame max-header max-body max-out log-level log-format check print-config
-		version profile config workers max-buffered`) {
+		version profile config workers max-buffered cert key tls-self-signed tls-min tls-client-ca tls-client-auth sni-strict
+		acme-domain acme-email acme-directory acme-ca acme-cache proxy-from proxy-timeout handshake-timeout handshake-workers
+		max-handshakes max-unproven source-unproven source-handshake-rate source-handshake-burst`) {
 		if rowNamed(name) == nil {
 			t.Errorf("no flag %s: scripts rely on it", name)
 		}
@@ -383,6 +431,21 @@ func TestTheTableIsWhole(t *testing.T) {
 	for r := guard.OK + 1; int(r) < guard.Reasons; r++ {
 		if f := r.Flag(); f != "" && rowNamed(f) == nil && r != guard.ShedListenerConns {
 			t.Errorf("reason %s names the flag %s, which does not exist", r.Label(), f)
+		}
+	}
+}
+
+func TestMaxUnprovenIsTheGuards(t *testing.T) {
+	clean(t)
+	for _, n := range []int{1, 255, 256, 258, 10000} {
+		cfg := guard.DefaultConfig()
+		cfg.MaxConns = n
+		g, err := guard.New(cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, want := mustResolve(t, "-max-conns", fmt.Sprint(n)).engine.Guard.MaxUnproven, g.Config().MaxUnproven; got != want {
+			t.Errorf("%d connections: %d, the guard says %d", n, got, want)
 		}
 	}
 }

@@ -12,8 +12,11 @@ import (
 	"weir/internal/events"
 )
 
-// schemes are the protocols that -listen can name, as wire.go knows them.
-var schemes = []string{"http", "frames", "line"}
+// schemes are the protocols that -listen can name, as wire.go knows them; those of tlsSchemes have
+// TLS below.
+var schemes = []string{"http", "https", "frames", "frames+tls", "line", "line+tls"}
+
+const tlsSchemes = "https frames+tls line+tls"
 
 // listener is one -listen.
 type listener struct {
@@ -25,14 +28,26 @@ type listener struct {
 	limits  limits
 }
 
+// protocol is what is spoken, above TLS if there is any: http, frames or line.
+func (l *listener) protocol() string {
+	if l.scheme == "https" {
+		return "http"
+	}
+	return strings.TrimSuffix(l.scheme, "+tls")
+}
+
+// isTLS reports whether TLS is below.
+func (l *listener) isTLS() bool { return l.scheme != l.protocol() }
+
 // parseListen reads
 //
-//	SCHEME://HOST:PORT?FLAG=VALUE&...     http://:8080, frames://[::1]:7000?source-conns=10
+//	SCHEME://HOST:PORT?FLAG=VALUE&...     https://:8443, frames://[::1]:7000?source-conns=10
 //	SCHEME://unix:/PATH?FLAG=VALUE&...    http://unix:/run/weir.sock
 //
 // HOST is a literal IPv4 address, a literal IPv6 address in brackets, localhost (127.0.0.1), or
-// nothing for all addresses. from is how to call the flag, -listen or where it stands. FLAG is a flag whose row has a limit, and overrides base; name= is
-// the listener's name. Nothing wrong is nil.
+// nothing for all addresses. from is how to call the flag, -listen or where it stands. FLAG is a flag
+// whose row has a limit, and overrides base; lists can be given several times. name= is the listener's
+// name. Nothing wrong is nil.
 func parseListen(from, text string, base limits) (listener, *wrongValue) {
 	l := listener{text: text, limits: base}
 	bare, query, _ := strings.Cut(text, "?")
@@ -41,7 +56,7 @@ func parseListen(from, text string, base limits) (listener, *wrongValue) {
 	var rest string
 	var ok bool
 	if l.scheme, rest, ok = strings.Cut(bare, "://"); !ok || !slices.Contains(schemes, l.scheme) {
-		return wrong("must be http://HOST:PORT, frames://HOST:PORT, line://HOST:PORT or SCHEME://unix:/PATH")
+		return wrong("must be SCHEME://HOST:PORT or SCHEME://unix:/PATH, with http, https, frames, frames+tls, line or line+tls")
 	}
 	if path, isUnix := strings.CutPrefix(rest, "unix:"); isUnix {
 		l.network, l.address = "unix", path
@@ -67,7 +82,9 @@ func parseListen(from, text string, base limits) (listener, *wrongValue) {
 	for _, key := range slices.Sorted(maps.Keys(params)) {
 		values := params[key]
 		where := from + " " + shown(bare) + ": " + shown(key)
-		if len(values) > 1 {
+		r := rowNamed(key)
+		isList := r != nil && r.limit != nil && r.isList()
+		if len(values) > 1 && !isList {
 			return l, &wrongValue{where, values[1], "is given twice"}
 		}
 		if key == "name" {
@@ -77,15 +94,22 @@ func parseListen(from, text string, base limits) (listener, *wrongValue) {
 			l.name = values[0]
 			continue
 		}
-		r := rowNamed(key)
 		switch {
 		case r == nil || r.limit == nil:
 			return l, &wrongValue{where, values[0], "no such parameter; those marked [listener] in -help can be given here"}
-		case r.schemes != "" && r.schemes != l.scheme:
-			return l, &wrongValue{where, values[0], "is for " + r.schemes + ":// only"}
+		case !r.fits(l.scheme):
+			return l, &wrongValue{where, values[0], "is for " + r.forSchemes() + " only"}
+		case key == "proxy-from" && l.network == "unix":
+			return l, &wrongValue{where, values[0], "peers on a unix socket have no address that could be in a network"}
 		}
-		if must := r.store(r.limit(&l.limits), values[0]); must != "" {
-			return l, &wrongValue{where, values[0], must}
+		field := r.limit(&l.limits)
+		if list, ok := field.(*[]netip.Prefix); ok {
+			*list = nil // instead of base's, not behind it
+		}
+		for _, v := range values {
+			if must := r.store(field, v); must != "" {
+				return l, &wrongValue{where, v, must}
+			}
 		}
 	}
 	return l, nil

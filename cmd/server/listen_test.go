@@ -1,6 +1,9 @@
 package main
 
 import (
+	"fmt"
+	"net/netip"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -15,6 +18,9 @@ func TestParseListen(t *testing.T) {
 		{"http://0.0.0.0:80/", "http", "tcp", "0.0.0.0:80", "http://0.0.0.0:80", "a slash that browsers add"},
 		{"http://[::]:80?name=web-1.a_b", "http", "tcp", "[::]:80", "web-1.a_b", "a name"},
 		{"http://unix:/run/weir.sock", "http", "unix", "/run/weir.sock", "http://unix:/run/weir.sock", "a unix socket"},
+		{"https://:8443", "https", "tcp", ":8443", "https://:8443", "TLS"},
+		{"frames+tls://[::1]:7443", "frames+tls", "tcp", "[::1]:7443", "frames+tls://[::1]:7443", "TLS below frames"},
+		{"line+tls://unix:/run/weir.sock?name=s", "line+tls", "unix", "/run/weir.sock", "s", "TLS on a unix socket"},
 		{"line://unix:/run/a b.sock?name=x", "line", "unix", "/run/a b.sock", "x", "a path may hold a space"},
 	} {
 		l, wrong := parseListen("-listen", c.text, defaultLimits())
@@ -39,19 +45,52 @@ func TestParametersOverrideThisListenerOnly(t *testing.T) {
 		got.deferAccept != time.Second || got.SourceByteRate != 10<<20 || got.Lifetime != 0 {
 		t.Errorf("%+v", got)
 	}
-	if got.FrameTimeout != base.FrameTimeout || base != defaultLimits() {
+	if got.FrameTimeout != base.FrameTimeout || !reflect.DeepEqual(base, defaultLimits()) {
 		t.Error("other limits changed")
 	}
 }
 
+func TestListsOfAListenerReplaceTheOthers(t *testing.T) {
+	base := defaultLimits()
+	base.proxyFrom = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("10.1.0.0/16")}[:1]
+	for text, want := range map[string]string{
+		"http://:1":                      "[10.0.0.0/8]",
+		"http://:1?proxy-from=192.0.2.7": "[192.0.2.7/32]",
+		"http://:1?proxy-from=192.0.2.0/24&proxy-from=::1":        "[192.0.2.0/24 ::1/128]",
+		"http://:1?proxy-from=off":                                "[]",
+		"http://:1?proxy-from=192.0.2.0/24&proxy-from=off":        "[]",
+		"frames+tls://:1?proxy-from=off&proxy-from=2001:db8::/32": "[2001:db8::/32]",
+	} {
+		l, wrong := parseListen("-listen", text, base)
+		if wrong != nil {
+			t.Errorf("%s: %v", text, wrong)
+		} else if got := fmt.Sprint(l.limits.proxyFrom); got != want {
+			t.Errorf("%s: got %s, want %s", text, got, want)
+		}
+	}
+	if got := fmt.Sprint(base.proxyFrom[:2]); got != "[10.0.0.0/8 10.1.0.0/16]" {
+		t.Errorf("what all listeners share has changed: %s", got)
+	}
+}
+
 func TestEveryLimitIsAParameter(t *testing.T) {
+	protocol := map[string]string{"max-frame": "frames", "max-line": "line", "max-header": "http", "max-body": "http"}
+	overTLS := map[string]bool{"tls-min": true, "tls-client-auth": true, "handshake-timeout": true, "source-handshake-rate": true, "source-handshake-burst": true}
 	eachRow(func(r *row) {
 		if r.limit == nil {
 			return
 		}
+		value := r.numeral(r.max)
+		switch r.kind {
+		case word:
+			value = r.words[0]
+		case prefixes:
+			value = "10.0.0.0/8"
+		}
 		for _, scheme := range schemes {
-			_, wrong := parseListen("-listen", scheme+"://:1?"+r.name+"="+r.numeral(r.max), defaultLimits())
-			if fits := r.schemes == "" || r.schemes == scheme; fits != (wrong == nil) {
+			l, wrong := parseListen("-listen", scheme+"://:1?"+r.name+"="+value, defaultLimits())
+			fits := (protocol[r.name] == "" || protocol[r.name] == l.protocol()) && (!overTLS[r.name] || l.isTLS())
+			if fits != (wrong == nil) {
 				t.Errorf("%s at %s: %v", r.name, scheme, wrong)
 			}
 		}
@@ -60,10 +99,11 @@ func TestEveryLimitIsAParameter(t *testing.T) {
 
 func TestWrongListenIsOnePlainLine(t *testing.T) {
 	for _, c := range []struct{ text, want, why string }{
-		{"", `-listen "": must be http://HOST:PORT, frames://HOST:PORT, line://HOST:PORT or SCHEME://unix:/PATH`, "empty"},
-		{"127.0.0.1:80", "must be http://HOST:PORT", "no scheme"},
-		{"https://:443", "must be http://HOST:PORT", "no TLS yet"},
-		{"HTTP://:80", "must be http://HOST:PORT", "one way to write it"},
+		{"", `-listen "": must be SCHEME://HOST:PORT or SCHEME://unix:/PATH, with http, https, frames, frames+tls, line or line+tls`, "empty"},
+		{"127.0.0.1:80", "must be SCHEME://HOST:PORT", "no scheme"},
+		{"http+tls://:443", "must be SCHEME://HOST:PORT", "one way to write it"},
+		{"tls://:443", "must be SCHEME://HOST:PORT", "and what is spoken inside?"},
+		{"HTTP://:80", "must be SCHEME://HOST:PORT", "one way to write it"},
 		{"http://127.0.0.1", "must have HOST:PORT", "no port"},
 		{"http://::1:80", "must have HOST:PORT, with an IPv6 address in brackets", "an ambiguous address"},
 		{"http://:http", "the port must be a number", "names of ports are looked up in a file"},
@@ -85,7 +125,15 @@ func TestWrongListenIsOnePlainLine(t *testing.T) {
 		{"http://:80?source-conns=-1", "-listen http://:80: source-conns -1: must be a whole number, 0 (no limit) to 16777216", "out of range"},
 		{"http://:80?colour=red", "-listen http://:80: colour red: no such parameter", "unknown"},
 		{"http://:80?loops=1", "loops 1: no such parameter", "a flag of the process"},
-		{"http://:80?max-frame=1KiB", "max-frame 1KiB: is for frames:// only", "would do nothing"},
+		{"http://:80?max-frame=1KiB", "max-frame 1KiB: is for frames:// and frames+tls:// only", "would do nothing"},
+		{"https://:80?max-line=1KiB", "max-line 1KiB: is for line:// and line+tls:// only", "would do nothing"},
+		{"http://:80?tls-min=1.3", "tls-min 1.3: is for https://, frames+tls:// and line+tls:// only", "would do nothing"},
+		{"https://:80?tls-min=1.1", "tls-min 1.1: must be 1.2 or 1.3", "too old"},
+		{"https://:80?tls-client-auth=maybe", "tls-client-auth maybe: must be off, optional or required", "no such word"},
+		{"https://:80?cert=x", "cert x: no such parameter", "the name picks the certificate, not the listener"},
+		{"http://:80?proxy-from=10.0.0.0/33", "proxy-from 10.0.0.0/33: must be a network such as 10.0.0.0/8", "no network"},
+		{"http://:80?proxy-from=", `proxy-from "": must be a network`, "nothing"},
+		{"http://unix:/run/x.sock?proxy-from=10.0.0.0/8", "peers on a unix socket have no address", "would do nothing"},
 		{"http://:80?idle-timeout=1s&idle-timeout=2s", "idle-timeout 2s: is given twice", "which one?"},
 		{"http://:80?idle-timeout", `idle-timeout "": must be a duration`, "no value"},
 		{"http://:80?name=", `name "": must be 1 to 40 of a-z`, "empty name"},

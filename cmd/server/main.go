@@ -41,6 +41,9 @@ func run(args []string, stdout, stderr io.Writer) int {
 		printConfig(stdout, s)
 		return exitOK
 	case s.check:
+		if err := checkIdentity(s); err != nil {
+			return complain(stderr, err)
+		}
 		fmt.Fprintf(stdout, "weir: the configuration is good: %d listeners, at most %s connections\n",
 			len(s.listeners), grouped(int64(s.engine.Guard.MaxConns)))
 		return exitOK

@@ -15,7 +15,7 @@ WEIR_IDLE_TIMEOUT) and by a line "idle-timeout 75s" of the file that -config
 names. The command line wins over the environment, the environment over the
 file. Sizes take B, KiB, MiB or GiB, durations Go's form: 500ms, 75s, 1h30m.
 Flags marked [listener] can also be given for one listener, as a parameter of
-its URL: -listen 'http://:8080?idle-timeout=5s'.
+its URL: -listen 'https://:8443?idle-timeout=5s'.
 `
 
 // printHelp writes the answer to -help.
@@ -63,7 +63,7 @@ func (r *row) rangeText() string {
 	switch r.kind {
 	case word:
 		return oneOf(r.words)
-	case toggle, text, listURLs, prefixes:
+	case toggle, text, listURLs, prefixes, names, files:
 		return ""
 	}
 	return r.bounds()
@@ -82,8 +82,9 @@ func printConfig(w io.Writer, s *settings) {
 				continue
 			}
 			values := r.written(r.field(s))
-			if len(values) == 0 {
+			if len(values) == 0 || values[0] == "" {
 				fmt.Fprintf(w, "# %s\n", r.name)
+				continue
 			}
 			for _, v := range values {
 				fmt.Fprintf(w, "%s %s\n", r.name, v)

@@ -103,7 +103,7 @@ func flagsTable() string {
 			if r.limit != nil {
 				listener = "yes"
 				if r.schemes != "" {
-					listener = r.schemes
+					listener = strings.ReplaceAll(r.schemes, " ", ", ")
 				}
 			}
 			fmt.Fprintf(&b, "| `%s` | %s | %s | %s | %s. |\n", r.usage(), r.defaultText(), r.rangeText(), listener, strings.ReplaceAll(r.help, "|", `\|`))

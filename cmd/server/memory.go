@@ -13,6 +13,11 @@ const (
 	idleConn   = 700              // a connection that does nothing, its session included
 	loopBuffer = 64<<10 + 256<<10 // what one read brings, and what one wake answers
 	logQueues  = 1 << 20          // lines and events that wait for a slow log
+
+	handshake = 28 << 10  // a TLS handshake under way: its coroutine, keys, and what was exchanged
+	secured   = 10 << 10  // an established TLS connection that does nothing, beside idleConn; 8.3 KiB were measured
+	tlsRecord = 18 << 10  // what it keeps of the longest record; counts towards -max-buffered
+	tlsLoop   = 512 << 10 // what one read brings decrypted, and what one wake answers encrypted
 )
 
 // memoryTerms adds up the most memory that the server can take, by name: what is allocated at start
@@ -24,11 +29,38 @@ func memoryTerms(s *settings, g *guard.Guard) []term {
 // engineTerms is what the engine, its services and the log can take.
 func engineTerms(s *settings) []term {
 	conns, loops := int64(s.engine.Guard.MaxConns), int64(s.engine.Loops)
-	return []term{
-		{fmt.Sprintf("connections, %s x %d B", grouped(conns), idleConn), conns * idleConn},
+	buffers := int64(loopBuffer)
+	if s.hasTLS() {
+		buffers += tlsLoop
+	}
+	terms := []term{{fmt.Sprintf("connections, %s x %d B", grouped(conns), idleConn), conns * idleConn}}
+	terms = append(terms, tlsTerms(s, conns)...)
+	return append(terms,
 		bufferTerm(s, conns),
-		{fmt.Sprintf("loops, %d x (%s of buffers, 16 B a connection)", loops, sizeText(loopBuffer)), loops * (loopBuffer + 16*conns)},
-		{"log and event queues", logQueues},
+		term{fmt.Sprintf("loops, %d x (%s of buffers, 16 B a connection)", loops, sizeText(buffers)), loops * (buffers + 16*conns)},
+		term{"log and event queues", logQueues},
+	)
+}
+
+// tlsTerms is what TLS takes beside: nothing without a listener that speaks it.
+func tlsTerms(s *settings, conns int64) []term {
+	if !s.hasTLS() {
+		return nil
+	}
+	var there int64 // connections to listeners that speak TLS
+	for i := range s.listeners {
+		if l := &s.listeners[i]; l.isTLS() {
+			most := conns
+			if l.limits.MaxConns > 0 {
+				most = min(most, int64(l.limits.MaxConns))
+			}
+			there = min(there+most, conns)
+		}
+	}
+	open := min(int64(s.engine.MaxHandshakes), there)
+	return []term{
+		{fmt.Sprintf("TLS connections, %s x %s", grouped(there), sizeText(secured)), there * secured},
+		{fmt.Sprintf("TLS handshakes, %s x %s", grouped(open), sizeText(handshake)), open * handshake},
 	}
 }
 
@@ -36,8 +68,12 @@ func engineTerms(s *settings) []term {
 // greatest of the listeners' limits each, or -max-buffered in all.
 func bufferTerm(s *settings, conns int64) term {
 	var each int64
-	for _, l := range wire(s, nil).Listeners {
-		each = max(each, int64(l.MaxIn)+int64(l.MaxOut))
+	for i, l := range wire(s, nil, nil).Listeners {
+		holds := int64(l.MaxIn) + int64(l.MaxOut)
+		if s.listeners[i].isTLS() {
+			holds += tlsRecord
+		}
+		each = max(each, holds)
 	}
 	t := term{fmt.Sprintf("partial frames and output, %s x %s", grouped(conns), sizeAbout(each)), conns * each}
 	if most := s.engine.MaxBuffered; most > 0 && most < t.bytes {

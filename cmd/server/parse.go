@@ -62,15 +62,11 @@ func (v *flagValue) String() string {
 // IsBoolFlag lets toggles stand without a value.
 func (v *flagValue) IsBoolFlag() bool { return v.row != nil && v.row.kind == toggle }
 
-// Set checks one value and keeps it. Lists may come with commas or spaces between.
+// Set checks one value and keeps it. Lists may come with several in one value.
 func (v *flagValue) Set(value string) error {
-	r, pieces := v.row, []string{value}
-	isList := r.kind == listURLs || r.kind == prefixes
-	if isList {
-		pieces = strings.FieldsFunc(value, func(r rune) bool { return r == ',' || r == ' ' || r == '\t' || r == '\n' })
-	}
-	where := v.p.place(r.name)
-	if isList && len(pieces) == 0 {
+	r := v.row
+	pieces, where := r.pieces(value), v.p.place(r.name)
+	if len(pieces) == 0 {
 		v.p.bad = &wrongValue{where, value, "must not be empty"}
 		return v.p.bad
 	}
@@ -80,7 +76,7 @@ func (v *flagValue) Set(value string) error {
 			return wrong
 		}
 	}
-	if isList {
+	if r.isList() {
 		pieces = append(v.p.given[r.name].values, pieces...)
 	}
 	v.p.given[r.name] = said{pieces, where}

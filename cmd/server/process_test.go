@@ -68,8 +68,23 @@ type server struct {
 // start runs a server on free ports and waits until it has said where.
 func start(t *testing.T, args ...string) *server {
 	t.Helper()
-	s := &server{lines: make(chan string, 1000)}
-	s.cmd = command(t, append([]string{"-listen", "http://127.0.0.1:0", "-admin", "127.0.0.1:0"}, args...)...)
+	s := launch(t, append([]string{"-listen", "http://127.0.0.1:0", "-admin", "127.0.0.1:0"}, args...))
+	for s.admin == "" {
+		fields := strings.Fields(s.wait(t, "http://"))
+		if fields[1] == "hello," || fields[1] == "hello" {
+			s.http = strings.TrimPrefix(fields[0], "http://")
+		} else if fields[1] == "admin" {
+			s.admin = strings.TrimPrefix(fields[0], "http://")
+		}
+	}
+	return s
+}
+
+// launch runs a server and reads its log.
+func launch(t *testing.T, args []string) *server {
+	t.Helper()
+	s := &server{lines: make(chan string, 10000)}
+	s.cmd = command(t, args...)
 	pipe, err := s.cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -87,14 +102,6 @@ func start(t *testing.T, args ...string) *server {
 			s.lines <- r.Text()
 		}
 	}()
-	for s.admin == "" {
-		fields := strings.Fields(s.wait(t, "http://"))
-		if fields[1] == "hello," || fields[1] == "hello" {
-			s.http = strings.TrimPrefix(fields[0], "http://")
-		} else if fields[1] == "admin" {
-			s.admin = strings.TrimPrefix(fields[0], "http://")
-		}
-	}
 	return s
 }
 
@@ -181,6 +188,11 @@ func TestProcessThatDoesNotServe(t *testing.T) {
 		{"the admin port in use", []string{"-listen", "http://127.0.0.1:0", "-admin", used}, 1, "", "weir: -admin " + used + ": another program listens there; stop it, or choose another address or off\n"},
 		{"an address of another machine", []string{"-listen", "http://192.0.2.1:0", "-admin", "off"}, 1, "", "http://192.0.2.1:0"},
 		{"a directory that is not there", []string{"-listen", "http://unix:/nosuch/x.sock", "-admin", "off"}, 1, "", "/nosuch/x.sock"},
+		{"TLS without a certificate", []string{"-listen", "https://127.0.0.1:0"}, 2, "", "weir: -listen https://127.0.0.1:0: needs a certificate: give -cert and -key, -acme-domain or -tls-self-signed\n"},
+		{"a certificate that is not there", []string{"-listen", "https://127.0.0.1:0", "-admin", "off", "-cert", "/nosuch.pem", "-key", "/nosuch.key"}, 1, "", "weir: -cert /nosuch.pem: there is no such file\n"},
+		{"a check of a certificate that is not there", []string{"-check", "-listen", "https://127.0.0.1:0", "-cert", "/nosuch.pem", "-key", "/nosuch.key"}, 1, "", "weir: -cert /nosuch.pem: there is no such file\n"},
+		{"a cache that cannot be", []string{"-listen", "https://127.0.0.1:0", "-admin", "off", "-acme-domain", "a.example", "-acme-cache", "/dev/null/acme"}, 1, "", "weir: -acme-cache /dev/null/acme: not a directory\n"},
+		{"a check with TLS", []string{"-check", "-listen", "https://127.0.0.1:0", "-tls-self-signed", "-acme-domain", "a.example", "-acme-cache", "/dev/null/acme"}, 0, "weir: the configuration is good: 1 listeners", ""},
 		{"the help", []string{"-help"}, 0, "-idle-timeout duration", ""},
 		{"the version", []string{"-version"}, 0, "weir ", ""},
 		{"the configuration", []string{"-print-config", "-loops", "1"}, 0, "loops 1\n", ""},
@@ -216,7 +228,7 @@ func TestProcessServesAndStops(t *testing.T) {
 		t.Errorf("readyz: %d", status)
 	}
 	s.signal(t, syscall.SIGHUP)
-	s.wait(t, "SIGHUP: nothing is reloaded")
+	s.wait(t, "SIGHUP: there are no certificates to read again")
 	s.signal(t, syscall.SIGTERM)
 	if code := s.end(t, 3*time.Second); code != 0 {
 		t.Errorf("exit code %d:\n%s", code, s.text())

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -16,6 +17,8 @@ type limits struct {
 	engine.Limits
 	maxFrame, maxLine, maxHeader, maxBody int64 // bytes
 	deferAccept                           time.Duration
+	proxyFrom                             []netip.Prefix
+	tlsMin, clientAuth                    string // words of -tls-min and -tls-client-auth
 }
 
 // kind says how a flag's value is written.
@@ -27,18 +30,35 @@ const (
 	rate                 // a whole number per second
 	byteRate             // bytes per second
 	duration
-	toggle   // true or false
-	word     // one of row.words
-	text     // anything that row.check takes
-	listURLs // may be given several times
-	prefixes // may be given several times
+	toggle // true or false
+	word   // one of row.words
+	text   // anything that row.check takes
+
+	// Those that may be given several times.
+	listURLs
+	prefixes
+	names // that row.check takes
+	files // paths
 )
+
+// isList reports whether a flag may be given several times.
+func (r *row) isList() bool { return r.kind >= listURLs }
+
+// pieces are the values in one: lists may come with commas or spaces between, paths with commas.
+func (r *row) pieces(value string) []string {
+	if !r.isList() {
+		return []string{value}
+	}
+	return strings.FieldsFunc(value, func(c rune) bool {
+		return c == ',' || r.kind != files && (c == ' ' || c == '\t' || c == '\n')
+	})
+}
 
 // usage is the flag with what -help calls its value.
 func (r *row) usage() string {
 	unit := r.unit
 	if unit == "" {
-		unit = [...]string{"number", "size", "number/s", "size/s", "duration", "", "word", "text", "URL", "CIDR"}[r.kind]
+		unit = [...]string{"number", "size", "number/s", "size/s", "duration", "", "word", "text", "URL", "CIDR", "NAME", "FILE"}[r.kind]
 	}
 	return strings.TrimSpace("-" + r.name + " " + unit)
 }
@@ -58,9 +78,13 @@ type row struct {
 
 	unit    string             // how -help calls the value, "" as its kind
 	words   []string           // of a word
-	check   func(string) error // of a text
+	check   func(string) error // of a text or a name
+	off     bool               // the word off stands for none, of prefixes
 	help    string             // one or two sentences without the final default and range
-	schemes string             // the listeners that a limit is for, "" for all
+	schemes string             // the listeners that it is for, with spaces between, "" for all
+
+	// when reports whether it matters with these settings, for the start block; nil is always.
+	when func(*settings) bool
 
 	// setting is the field of the process. limit, when set, is the field of one listener: then
 	// the flag is also a query parameter of -listen, and its value is every listener's default.
@@ -69,6 +93,23 @@ type row struct {
 
 	// action rows say what to do instead of what holds; -print-config leaves them out.
 	action bool
+}
+
+// fits reports whether a row is for listeners of a scheme.
+func (r *row) fits(scheme string) bool {
+	return r.schemes == "" || slices.Contains(strings.Fields(r.schemes), scheme)
+}
+
+// forSchemes says for which listeners a row is: "http:// and https://".
+func (r *row) forSchemes() string {
+	list := strings.Fields(r.schemes)
+	for i := range list {
+		list[i] += "://"
+	}
+	if len(list) < 2 {
+		return strings.Join(list, "")
+	}
+	return strings.Join(list[:len(list)-1], ", ") + " and " + list[len(list)-1]
 }
 
 // field is where the row's value goes in s.
@@ -123,15 +164,24 @@ func (r *row) store(field any, value string) (must string) {
 			}
 		}
 		*field.(*string) = value
-	case listURLs:
+	case listURLs, names, files:
+		if r.check != nil {
+			if err := r.check(value); err != nil {
+				return err.Error()
+			}
+		}
 		list := field.(*[]string)
 		*list = append(*list, value)
 	case prefixes:
+		list := field.(*[]netip.Prefix)
+		if r.off && value == "off" {
+			*list = nil
+			return ""
+		}
 		p, err := parsePrefix(value)
 		if err != nil {
 			return "must be a network such as 10.0.0.0/8 or 2001:db8::/32, or one address"
 		}
-		list := field.(*[]netip.Prefix)
 		*list = append(*list, p)
 	default:
 		n, ok := r.number(value)
@@ -199,6 +249,14 @@ func (r *row) written(field any) []string {
 		return all
 	}
 	panic(fmt.Sprintf("flag %s: no written form for %T", r.name, field))
+}
+
+// inWords is the value in force in one line, "off" for an empty list.
+func (r *row) inWords(field any) string {
+	if text := strings.Join(r.written(field), " "); text != "" || !r.isList() {
+		return text
+	}
+	return "off"
 }
 
 // span is the range in words: "a duration such as 75s, 0 (no limit) to 24h".

@@ -9,6 +9,8 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"slices"
+	"strings"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -42,12 +44,20 @@ func serve(s *settings, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	e, err := engine.New(wire(s, recorder.Tell))
-	if err != nil {
+	giveUp := func(err error) error {
 		if adminListener != nil {
 			_ = adminListener.Close()
 		}
 		return err
+	}
+	id, err := openIdentity(s, logChanges(log))
+	if err != nil {
+		return giveUp(err)
+	}
+	defer id.close()
+	e, err := engine.New(wire(s, id, recorder.Tell))
+	if err != nil {
+		return giveUp(err)
 	}
 	files := openFiles(len(s.listeners)*s.engine.Loops+16, 0)
 	if err := e.Start(); err != nil {
@@ -62,7 +72,7 @@ func serve(s *settings, stderr io.Writer) error {
 		adminServer = admin.Serve(adminListener, admin.Config{
 			Gatherer: metrics.Registry(metrics.Sources{
 				Sampler: sampler, Config: e.Config(), Tables: func() metrics.Tables { return tables(e.Guard()) },
-				EventsLost: recorder.Dropped, LogLinesLost: sink.Dropped,
+				EventsLost: recorder.Dropped, LogLinesLost: sink.Dropped, Certificates: id.expiries,
 				Version: b.version, Revision: b.revision, GoVersion: b.golang,
 			}),
 			Ready: func() (bool, string) {
@@ -87,10 +97,13 @@ func serve(s *settings, stderr io.Writer) error {
 			return openFiles(files, conns), s.machine.descriptors
 		},
 	})
-	tellStart(s, e, adminServer, log, sink)
+	tellStart(s, id, e, adminServer, log, sink)
+	id.start()
+	expiry := watchExpiry(log, id.certificates)
 
-	err = waitForEnd(e, signals, log, func() { stopping.Store(true) })
+	err = waitForEnd(e, signals, log, func() { stopping.Store(true) }, func() { reload(id, log) })
 
+	expiry.close()
 	watcher.Close()
 	if adminServer != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
@@ -150,9 +163,26 @@ func root(err error) error {
 // supervisor (timeout, make, go run) signal the process and then its group.
 const sameSignal = 250 * time.Millisecond
 
+// reload reads certificates again, as SIGHUP asks for. What changed is logged by hooks.
+func reload(id *identity, log *zap.Logger) {
+	event := zap.String("event", "signal")
+	if id == nil {
+		log.Info("SIGHUP: there are no certificates to read again; restart to change anything else", event)
+		return
+	}
+	changed, err := id.store.Reload()
+	switch {
+	case err != nil:
+		log.Error("SIGHUP: certificates were read again, not all of them could be", event, zap.Bool("changed", changed))
+	default:
+		log.Info("SIGHUP: certificates were read again; restart to change anything else", event, zap.Bool("changed", changed))
+	}
+}
+
 // waitForEnd waits until the engine ends: by a failure, which it returns, or by a signal. The first
-// SIGTERM or SIGINT stops it in order, the second at once.
-func waitForEnd(e *engine.Engine, signals <-chan os.Signal, log *zap.Logger, stopping func()) error {
+// SIGTERM or SIGINT stops it in order, the second at once. SIGHUP calls reload, on a goroutine of its
+// own: a disk that hangs must not keep a server from stopping.
+func waitForEnd(e *engine.Engine, signals <-chan os.Signal, log *zap.Logger, stopping, reload func()) error {
 	ctx, atOnce := context.WithCancel(context.Background())
 	defer atOnce()
 	ended := make(chan error, 2)
@@ -168,7 +198,7 @@ func waitForEnd(e *engine.Engine, signals <-chan os.Signal, log *zap.Logger, sto
 		case sig := <-signals:
 			switch {
 			case sig == syscall.SIGHUP:
-				log.Info("SIGHUP: nothing is reloaded; restart to change the configuration", zap.String("event", "signal"))
+				go reload()
 			case first.IsZero():
 				first = time.Now()
 				log.Info("stopping: frames in flight are finished; a second signal stops at once",
@@ -186,8 +216,12 @@ func waitForEnd(e *engine.Engine, signals <-chan os.Signal, log *zap.Logger, sto
 
 // tellStart says what listens where, which limits are on and what that can cost, and warns of what
 // the flags alone do not show.
-func tellStart(s *settings, e *engine.Engine, adminServer *admin.Server, log *zap.Logger, out io.Writer) {
-	sum := &summary{build: thisBuild(), settings: s, memory: memoryTerms(s, e.Guard()), admin: "off"}
+func tellStart(s *settings, id *identity, e *engine.Engine, adminServer *admin.Server, log *zap.Logger, out io.Writer) {
+	sum := &summary{build: thisBuild(), settings: s, memory: memoryTerms(s, e.Guard()), admin: "off",
+		certificates: id.certificates(), awaited: id.awaited(), now: time.Now()}
+	if ca, ok := id.clientCA(); ok {
+		sum.clientCA = &ca
+	}
 	for i, l := range e.Snapshot().Listeners {
 		sum.listeners = append(sum.listeners, served{name: l.Name, url: s.listeners[i].boundURL(l.Address), service: l.Service})
 	}
@@ -204,6 +238,10 @@ func tellStart(s *settings, e *engine.Engine, adminServer *admin.Server, log *za
 	if adminServer != nil && admin.Exposed(s.admin) {
 		log.Warn("-admin can be reached from other machines: whoever reaches it can profile the process",
 			zap.String("event", "admin_exposed"), zap.String("address", sum.admin))
+	}
+	if len(s.acme.Domains) > 0 && !slices.ContainsFunc(s.listeners, func(l listener) bool { return l.isTLS() && strings.HasSuffix(l.address, ":443") }) {
+		log.Info("ACME: the CA connects to port 443 of each domain, and no TLS listener is there: something must forward it to one",
+			zap.String("event", "acme_port"))
 	}
 	for _, name := range strayEnv(os.Environ()) {
 		log.Warn("an environment variable that begins with WEIR_ is no flag and was not read",

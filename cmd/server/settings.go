@@ -7,6 +7,7 @@ import (
 
 	"weir/engine"
 	"weir/guard"
+	"weir/internal/acme"
 )
 
 // settings is everything that the flags say.
@@ -15,6 +16,11 @@ type settings struct {
 	admin, profile, logLevel, logFormat string
 	config                              string
 	check, printConfig, version         bool
+
+	certs, keys           []string // files, in pairs
+	selfSigned, sniStrict bool
+	clientCA              string      // a file, "" for none
+	acme                  acme.Config // without what wiring adds
 
 	limits    limits        // of every listener that does not say otherwise
 	listeners []listener    // listen, read
@@ -73,11 +79,23 @@ func resolve(g given, m machine) (*settings, error) {
 	if _, ok := g["max-buffered"]; !ok {
 		s.engine.MaxBuffered = max(m.memory/4, 1<<20) >> 20 << 20
 	}
+	if s.engine.HandshakeWorkers == 0 {
+		s.engine.HandshakeWorkers = max(1, m.cpus/2)
+	}
 	if s.engine.FDReserve == 0 {
 		s.engine.FDReserve = engine.DefaultFDReserve(s.engine.Loops, len(s.listen))
 	}
 	if err := s.fitConns(g); err != nil {
 		return nil, err
+	}
+	if s.engine.Guard.MaxUnproven == 0 {
+		s.engine.Guard.MaxUnproven = max(s.engine.Guard.MaxConns/2, leastUnproven)
+	}
+	if s.limits.clientAuth == "" {
+		s.limits.clientAuth = "off"
+		if s.clientCA != "" {
+			s.limits.clientAuth = "required"
+		}
 	}
 	eachRow(func(r *row) {
 		if _, isGiven := g[r.name]; profile == "bench" && r.bench == benchConns && !isGiven {
@@ -86,6 +104,10 @@ func resolve(g given, m machine) (*settings, error) {
 	})
 	return s, s.checkTogether(g)
 }
+
+// leastUnproven is the least default of -max-unproven: on a small server everybody may be new. The
+// guard has the same; a test holds them together.
+const leastUnproven = 128
 
 // mostConns is the greatest default of -max-conns: some systems allow a process a thousand million
 // descriptors, and the tables for that many connections would be allocated at start.
@@ -137,7 +159,7 @@ func (s *settings) checkTogether(g given) error {
 		}
 		s.listeners = append(s.listeners, l)
 	}
-	return nil
+	return s.checkTLS(g)
 }
 
 // checkLimits checks limits that depend on each other.

@@ -4,8 +4,12 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"go.uber.org/zap"
+
+	"weir/engine/certs"
+	"weir/internal/events"
 )
 
 // term is one part of the worst-case memory.
@@ -29,6 +33,11 @@ type summary struct {
 	admin     string // as bound, or "off"
 	settings  *settings
 	memory    []term
+
+	certificates []certs.Info
+	awaited      []string    // domains that ACME has nothing for yet
+	clientCA     *certs.Info // nil without one
+	now          time.Time
 }
 
 // print writes the summary for people.
@@ -45,6 +54,8 @@ func (m *summary) print(w io.Writer) {
 		fmt.Fprintf(w, "  %-32s %s%s\n", l.url, l.service, name)
 	}
 	fmt.Fprintf(w, "  %-32s admin\n", m.admin)
+
+	m.printCertificates(w)
 
 	fmt.Fprintf(w, "\nlimits\n")
 	var off []string
@@ -84,9 +95,40 @@ func (m *summary) print(w io.Writer) {
 		sizeAbout(sum), sizeAbout(s.machine.memory))
 }
 
+// printCertificates writes the part about TLS, nothing without it.
+func (m *summary) printCertificates(w io.Writer) {
+	if len(m.certificates)+len(m.awaited) == 0 {
+		return
+	}
+	fmt.Fprintf(w, "\ncertificates\n")
+	for _, c := range m.certificates {
+		fmt.Fprintf(w, "  %-32s %s, %s, %s\n", namesText(c.Names), untilText(c, m.now), c.Key, events.Clean(c.Source, 200))
+		fmt.Fprintf(w, "    SHA-256 %s\n", c.Fingerprint)
+	}
+	for _, d := range m.awaited {
+		fmt.Fprintf(w, "  %-32s being obtained from %s\n", d, events.Clean(m.settings.acme.Directory, 200))
+	}
+	if ca := m.clientCA; ca != nil {
+		fmt.Fprintf(w, "  %-32s %s, client CA, %s\n", namesText(ca.Names), untilText(*ca, m.now), events.Clean(ca.Source, 200))
+	}
+}
+
+// namesText is a certificate's names in one line, at most three of them.
+func namesText(names []string) string {
+	text := strings.Join(names[:min(len(names), 3)], ", ")
+	if more := len(names) - 3; more > 0 {
+		text += fmt.Sprintf(" and %d more", more)
+	}
+	if text == "" {
+		text = "(no names)"
+	}
+	return events.Clean(text, 200)
+}
+
 // inForce is a limit's value as printed at start; told is false for rows that are no limits.
 func (r *row) inForce(s *settings) (text string, on, told bool) {
-	if r.limit == nil && r.zero == "" && r.kind != prefixes || r.action || r.name == "loops" || r.name == "workers" {
+	if r.limit == nil && r.zero == "" && r.kind != prefixes && r.name != "max-handshakes" || r.action ||
+		r.name == "loops" || r.name == "workers" || r.name == "handshake-workers" || r.when != nil && !r.when(s) {
 		return "", false, false
 	}
 	values := r.written(r.field(s))
@@ -102,7 +144,7 @@ func (r *row) inForce(s *settings) (text string, on, told bool) {
 	if r.kind == rate || r.kind == byteRate {
 		text += "/s"
 	}
-	return text, values[0] != "0", true
+	return text, values[0] != "0" && values[0] != "off", true
 }
 
 // overrides lists what a listener has otherwise than the others.
@@ -111,7 +153,7 @@ func (l *listener) overrides(s *settings) (own []string) {
 		if r.limit == nil {
 			return
 		}
-		mine, usual := r.written(r.limit(&l.limits))[0], r.written(r.limit(&s.limits))[0]
+		mine, usual := r.inWords(r.limit(&l.limits)), r.inWords(r.limit(&s.limits))
 		if mine != usual {
 			own = append(own, r.name+" "+mine)
 		}
@@ -157,6 +199,16 @@ func (m *summary) log(log *zap.Logger) {
 		log.Info("listening", zap.String("event", "listening"), zap.String("listener", l.name), zap.String("url", l.url), zap.String("service", l.service))
 	}
 	log.Info("listening", zap.String("event", "listening"), zap.String("listener", "admin"), zap.String("url", m.admin), zap.String("service", "admin"))
+
+	for _, c := range m.certificates {
+		log.Info("certificate", certFields("certificate", c)...)
+	}
+	for _, d := range m.awaited {
+		log.Info("certificate is being obtained", zap.String("event", "certificate_awaited"), zap.String("domain", d))
+	}
+	if m.clientCA != nil {
+		log.Info("client CA", certFields("client_ca", *m.clientCA)...)
+	}
 
 	var limits []zap.Field
 	eachRow(func(r *row) {

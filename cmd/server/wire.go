@@ -16,9 +16,9 @@ import (
 // the trailers have limits of their own.
 var httpFloor = int64(http1.Default().MaxTrailers + http1.Default().MaxExtensions)
 
-// wire makes the engine's configuration of s, which resolve has checked. This is the only place
-// that says which service answers at which scheme.
-func wire(s *settings, tell func(engine.Event)) engine.Config {
+// wire makes the engine's configuration of s, which resolve has checked, with the certificates of id.
+// This is the only place that says which service answers at which scheme.
+func wire(s *settings, id *identity, tell func(engine.Event)) engine.Config {
 	cfg := s.engine
 	cfg.Events = tell
 	cfg.Listeners = nil
@@ -26,7 +26,7 @@ func wire(s *settings, tell func(engine.Event)) engine.Config {
 		l := &s.listeners[i]
 		var answers service.Service
 		var maxIn int64
-		switch l.scheme {
+		switch l.protocol() {
 		case "http":
 			answers = hello.New(hello.Config{MaxHeader: int(l.limits.maxHeader), MaxBody: l.limits.maxBody})
 			maxIn = max(l.limits.maxHeader, httpFloor)
@@ -37,9 +37,14 @@ func wire(s *settings, tell func(engine.Event)) engine.Config {
 			answers = echo.Lines(int(l.limits.maxLine))
 			maxIn = l.limits.maxLine + int64(len("\r\n"))
 		}
+		limits := l.limits.Limits
+		if !l.isTLS() {
+			limits.SourceHandshakeRate, limits.SourceHandshakeBurst = 0, 0 // no table of sources for what does not happen
+		}
 		cfg.Listeners = append(cfg.Listeners, engine.Listener{
 			Name: l.name, Network: l.network, Address: l.address,
-			Service: answers, MaxIn: int(maxIn), Limits: l.limits.Limits, DeferAccept: l.limits.deferAccept,
+			Service: answers, MaxIn: int(maxIn), Limits: limits, DeferAccept: l.limits.deferAccept,
+			TLS: id.config(l.name), ProxyFrom: l.proxies(),
 		})
 	}
 	return cfg
@@ -59,12 +64,12 @@ func (s *settings) threshold(name string, why guard.Reason) string {
 		return ""
 	}
 	if r.setting != nil {
-		return r.written(r.setting(s))[0]
+		return r.inWords(r.setting(s))
 	}
 	for i := range s.listeners {
 		if l := &s.listeners[i]; l.name == name {
-			return r.written(r.limit(&l.limits))[0]
+			return r.inWords(r.limit(&l.limits))
 		}
 	}
-	return r.written(r.limit(&s.limits))[0]
+	return r.inWords(r.limit(&s.limits))
 }

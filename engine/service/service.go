@@ -8,6 +8,7 @@
 package service
 
 import (
+	"crypto/x509"
 	"net/netip"
 	"time"
 
@@ -119,8 +120,40 @@ type Conn interface {
 	// Date is the current time as an HTTP date (RFC 9110 5.6.7), 29 bytes, made once a second.
 	// The slice is the loop's and valid during the callback.
 	Date() []byte
+	// TLS is what was agreed on in the TLS handshake, nil on a plain connection. It is made anew at
+	// each call: not for the hot path.
+	TLS() *TLS
 	// Standing is what the guard knows of the peer. Not for the hot path.
 	Standing() Standing
+}
+
+// TLS describes a connection's TLS.
+type TLS struct {
+	Version     string // "TLS 1.2" or "TLS 1.3"
+	CipherSuite string // as IANA names it
+	ServerName  string // what the client asked for by SNI, "" when it did not
+	Protocol    string // agreed on by ALPN, "" when none was
+	Resumed     bool   // from an earlier session
+	// Client is the client's certificate, whose chain was verified against the listener's CAs; nil
+	// without one. Not to be changed.
+	Client *x509.Certificate
+}
+
+// ClientName is the name in the client's verified certificate: its first DNS name, e-mail address or
+// URI, else the common name of its subject; "" without a certificate.
+func (t *TLS) ClientName() string {
+	switch c := t.Client; {
+	case c == nil:
+		return ""
+	case len(c.DNSNames) > 0:
+		return c.DNSNames[0]
+	case len(c.EmailAddresses) > 0:
+		return c.EmailAddresses[0]
+	case len(c.URIs) > 0:
+		return c.URIs[0].String()
+	default:
+		return c.Subject.CommonName
+	}
 }
 
 // Standing is a snapshot of one connection's limits and what is left of them. Rates are per

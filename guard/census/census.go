@@ -20,6 +20,14 @@ type Place struct {
 	Bits  uint64 // the prefix, left aligned
 	Level uint8  // which length of prefix of which family: equal Bits of another Level are another count
 	Limit int    // greatest count; below 1 means none
+	// Unproven is the greatest number among them that have not proved anything; below 1 means none.
+	Unproven int
+}
+
+// Full says which limit of which place refused a connection.
+type Full struct {
+	Place    int  // its index
+	Unproven bool // by Place.Unproven; else by Place.Limit, or because the table has no room
 }
 
 // Census is a hash table with open addressing, linear probing and backward-shift deletion (Knuth,
@@ -36,9 +44,11 @@ type slot struct {
 	bits uint64
 	meta uint32 // domain<<8 | level
 	n    uint32 // 0 = empty
+	raw  uint32 // how many of them are unproven; raw ≤ n
+	_    uint32
 }
 
-const slotBytes = 16
+const slotBytes = 24
 
 // slots is the size for the given number of connections: at most three quarters full.
 func slots(conns int) int {
@@ -66,43 +76,71 @@ func (c *Census) find(bits uint64, meta uint32) uint32 {
 	}
 }
 
-// Add counts one connection at all places and returns -1; or, when one of them is at its limit,
-// counts nothing and returns the index of the first that is. Counts of different domains have
-// nothing to do with each other. When the table is out of room, which takes more connections than
-// it was made for, the last index is returned. O(1). Any goroutine.
-func (c *Census) Add(domain uint16, places []Place) int {
+// Add counts one connection, an unproven one, at all places. ok is false when one of them is at a
+// limit: then nothing is counted and full says which was the first. alone reports that the first
+// place had no other unproven connection. Counts of different domains have nothing to do with each
+// other. When the table is out of room, which takes more connections than it was made for, the last
+// place is full. O(1). Any goroutine.
+func (c *Census) Add(domain uint16, places []Place) (full Full, alone, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.used+len(places) > len(c.slot)/8*7 { // loops may be a few connections past the sum they share
-		return len(places) - 1
+		return Full{Place: len(places) - 1}, false, false
 	}
 	for i, p := range places {
-		if p.Limit > 0 && int(c.slot[c.find(p.Bits, meta(domain, p))].n) >= p.Limit {
-			return i
+		s := &c.slot[c.find(p.Bits, meta(domain, p))]
+		switch {
+		case p.Limit > 0 && int(s.n) >= p.Limit:
+			return Full{Place: i}, false, false
+		case p.Unproven > 0 && s.n > 0 && int(s.raw) >= p.Unproven:
+			return Full{Place: i, Unproven: true}, false, false
 		}
 	}
-	for _, p := range places {
+	for i, p := range places {
 		m := meta(domain, p)
 		s := &c.slot[c.find(p.Bits, m)]
 		if s.n == 0 {
 			s.bits, s.meta = p.Bits, m
 			c.used++
 		}
+		if i == 0 {
+			alone = s.raw == 0
+		}
 		s.n++
+		s.raw++
 	}
-	return -1
+	return Full{}, alone, true
 }
 
-// Remove takes back what an Add of the same domain and places counted. Any goroutine.
-func (c *Census) Remove(domain uint16, places []Place) {
+// Prove says that a connection counted by an Add of the same domain and places is not unproven any
+// more. Any goroutine.
+func (c *Census) Prove(domain uint16, places []Place) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, p := range places {
+		s := &c.slot[c.find(p.Bits, meta(domain, p))]
+		if s.raw == 0 {
+			panic("census: Prove without Add")
+		}
+		s.raw--
+	}
+}
+
+// Remove takes back what an Add of the same domain and places counted; unproven reports that no
+// Prove came in between. Any goroutine.
+func (c *Census) Remove(domain uint16, places []Place, unproven bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, p := range places {
 		i := c.find(p.Bits, meta(domain, p))
-		if c.slot[i].n == 0 {
+		s := &c.slot[i]
+		if s.n == 0 || unproven && s.raw == 0 {
 			panic("census: Remove without Add")
 		}
-		if c.slot[i].n--; c.slot[i].n == 0 {
+		if unproven {
+			s.raw--
+		}
+		if s.n--; s.n == 0 {
 			c.used--
 			c.close(i)
 		}
@@ -114,18 +152,20 @@ func (c *Census) close(i uint32) {
 	for j := (i + 1) & c.mask; c.slot[j].n != 0; j = (j + 1) & c.mask {
 		home := uint32(c.hash.Sum2(c.slot[j].bits, uint64(c.slot[j].meta))) & c.mask
 		if (j-home)&c.mask >= (j-i)&c.mask { // home is not between i and j
-			c.slot[i], c.slot[j].n = c.slot[j], 0
+			c.slot[i], c.slot[j] = c.slot[j], slot{}
 			i = j
 		}
 	}
 	c.slot[i] = slot{}
 }
 
-// Count is the number of connections counted at a place. Any goroutine.
-func (c *Census) Count(domain uint16, p Place) int {
+// Count is the number of connections counted at a place, and of the unproven ones among them. Any
+// goroutine.
+func (c *Census) Count(domain uint16, p Place) (open, unproven int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return int(c.slot[c.find(p.Bits, meta(domain, p))].n)
+	s := &c.slot[c.find(p.Bits, meta(domain, p))]
+	return int(s.n), int(s.raw)
 }
 
 // Used is the number of places with a count above zero. Any goroutine.

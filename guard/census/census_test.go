@@ -4,6 +4,7 @@ import (
 	"math/rand/v2"
 	"sync"
 	"testing"
+	"unsafe"
 
 	"weir/guard/source"
 )
@@ -21,10 +22,19 @@ func TestAgainstMap(t *testing.T) {
 	r := rand.New(rand.NewPCG(seed, 5))
 	const conns = 500
 	c := New(conns, source.NewHash())
-	model := map[modelKey]int{}
+	model := map[modelKey][2]int{} // open, unproven
+	add := func(k modelKey, open, unproven int) {
+		m := model[k]
+		if m = [2]int{m[0] + open, m[1] + unproven}; m[0] == 0 {
+			delete(model, k)
+			return
+		}
+		model[k] = m
+	}
 	type open struct {
-		domain uint16
-		places []Place
+		domain   uint16
+		places   []Place
+		unproven bool
 	}
 	var opens []open
 	steps := 200_000
@@ -37,49 +47,61 @@ func TestAgainstMap(t *testing.T) {
 			if r.IntN(2) == 0 {
 				a = r.Uint64N(1 << 40)
 			}
-			p := []Place{{a, 0, 4}, {a &^ 7, 1, 20}, {a &^ 63, 2, 0}}[:1+r.IntN(3)]
-			want := -1
+			p := []Place{{a, 0, 4, 2}, {a &^ 7, 1, 20, 9}, {a &^ 63, 2, 0, 0}}[:1+r.IntN(3)]
+			want, wantOK := Full{}, true
 			for i, q := range p {
-				if q.Limit > 0 && model[modelKey{d, q.Bits, q.Level}] >= q.Limit {
-					want = i
+				m := model[modelKey{d, q.Bits, q.Level}]
+				if q.Limit > 0 && m[0] >= q.Limit || q.Unproven > 0 && m[1] >= q.Unproven {
+					want, wantOK = Full{Place: i, Unproven: q.Limit == 0 || m[0] < q.Limit}, false
 					break
 				}
 			}
-			if got := c.Add(d, p); got != want {
-				t.Fatalf("seed %d step %d: %d, want %d", seed, step, got, want)
+			wantAlone := wantOK && model[modelKey{d, p[0].Bits, p[0].Level}][1] == 0
+			full, alone, ok := c.Add(d, p)
+			if full != want || alone != wantAlone || ok != wantOK {
+				t.Fatalf("seed %d step %d: %v %v %v, want %v %v %v", seed, step, full, alone, ok, want, wantAlone, wantOK)
 			}
-			if want < 0 {
+			if ok {
 				for _, q := range p {
-					model[modelKey{d, q.Bits, q.Level}]++
+					add(modelKey{d, q.Bits, q.Level}, 1, 1)
 				}
-				opens = append(opens, open{d, p})
+				opens = append(opens, open{d, p, true})
 			}
 		} else if len(opens) > 0 {
 			i := r.IntN(len(opens))
-			o := opens[i]
-			opens[i] = opens[len(opens)-1]
-			opens = opens[:len(opens)-1]
-			c.Remove(o.domain, o.places)
-			for _, q := range o.places {
-				k := modelKey{o.domain, q.Bits, q.Level}
-				if model[k]--; model[k] == 0 {
-					delete(model, k)
+			o := &opens[i]
+			if o.unproven && r.IntN(2) == 0 {
+				c.Prove(o.domain, o.places)
+				o.unproven = false
+				for _, q := range o.places {
+					add(modelKey{o.domain, q.Bits, q.Level}, 0, -1)
 				}
+				continue
 			}
+			c.Remove(o.domain, o.places, o.unproven)
+			for _, q := range o.places {
+				unproven := 0
+				if o.unproven {
+					unproven = -1
+				}
+				add(modelKey{o.domain, q.Bits, q.Level}, -1, unproven)
+			}
+			*o = opens[len(opens)-1]
+			opens = opens[:len(opens)-1]
 		}
 		if step%1000 == 0 {
 			if c.Used() != len(model) {
 				t.Fatalf("seed %d step %d: %d places, want %d", seed, step, c.Used(), len(model))
 			}
 			for k, n := range model {
-				if got := c.Count(k.domain, Place{Bits: k.bits, Level: k.level}); got != n {
-					t.Fatalf("seed %d step %d: %v counts %d, want %d", seed, step, k, got, n)
+				if open, unproven := c.Count(k.domain, Place{Bits: k.bits, Level: k.level}); open != n[0] || unproven != n[1] {
+					t.Fatalf("seed %d step %d: %v counts %d and %d, want %d", seed, step, k, open, unproven, n)
 				}
 			}
 		}
 	}
 	for _, o := range opens {
-		c.Remove(o.domain, o.places)
+		c.Remove(o.domain, o.places, o.unproven)
 	}
 	for i := range c.slot {
 		if c.slot[i] != (slot{}) {
@@ -91,16 +113,16 @@ func TestAgainstMap(t *testing.T) {
 func TestLoopsShareExactCounts(t *testing.T) {
 	const loops, limit = 4, 37
 	c := New(10_000, source.NewHash())
-	p := []Place{{1 << 32, 0, limit}, {0, 1, 0}}
+	p := []Place{{1 << 32, 0, limit, 0}, {0, 1, 0, 0}}
 	var wg sync.WaitGroup
 	var got [loops]int
 	for l := range loops {
 		wg.Go(func() {
 			for range 1000 {
-				if c.Add(0, p) < 0 {
+				if _, _, ok := c.Add(0, p); ok {
 					got[l]++
 					if got[l]%3 == 0 {
-						c.Remove(0, p)
+						c.Remove(0, p, true)
 						got[l]--
 					}
 				}
@@ -112,7 +134,7 @@ func TestLoopsShareExactCounts(t *testing.T) {
 	for _, n := range got {
 		sum += n
 	}
-	if n := c.Count(0, p[0]); n != sum || n > limit {
+	if n, _ := c.Count(0, p[0]); n != sum || n > limit {
 		t.Errorf("counted %d, open %d, limit %d", n, sum, limit)
 	}
 }
@@ -121,22 +143,23 @@ func TestFull(t *testing.T) {
 	c := New(1, source.NewHash())
 	added := 0
 	for i := range uint64(100) {
-		if c.Add(0, []Place{{i, 0, 0}}) < 0 {
+		if _, _, ok := c.Add(0, []Place{{i, 0, 0, 0}}); ok {
 			added++
 		}
 	}
-	if added == 0 || added >= len(c.slot) || c.Add(0, []Place{{1 << 50, 0, 0}}) != 0 {
+	full, _, ok := c.Add(0, []Place{{1 << 50, 0, 0, 0}})
+	if added == 0 || added >= len(c.slot) || ok || full != (Full{}) {
 		t.Errorf("%d of %d slots taken", added, len(c.slot))
 	}
-	if Bytes(1000) != int64(len(New(1000, source.NewHash()).slot))*16 {
+	if Bytes(1000) != int64(len(New(1000, source.NewHash()).slot))*slotBytes || slotBytes != unsafe.Sizeof(slot{}) {
 		t.Error("Bytes is wrong")
 	}
 }
 
 func TestNoAllocations(t *testing.T) {
 	c := New(1000, source.NewHash())
-	p := []Place{{1, 0, 5}, {2, 1, 5}, {3, 2, 5}}
-	if n := testing.AllocsPerRun(1000, func() { c.Add(1, p); c.Remove(1, p) }); n != 0 {
+	p := []Place{{1, 0, 5, 5}, {2, 1, 5, 5}, {3, 2, 5, 5}}
+	if n := testing.AllocsPerRun(1000, func() { c.Add(1, p); c.Prove(1, p); c.Remove(1, p, false) }); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
 }
@@ -144,7 +167,9 @@ func TestNoAllocations(t *testing.T) {
 func BenchmarkAddRemove(b *testing.B) {
 	c := New(1<<20, source.NewHash())
 	x := uint64(1)
-	places := func(a uint64) []Place { return []Place{{a, 0, 1 << 20}, {a &^ 255, 1, 0}, {a &^ 65535, 2, 0}} }
+	places := func(a uint64) []Place {
+		return []Place{{a, 0, 1 << 20, 1 << 20}, {a &^ 255, 1, 0, 0}, {a &^ 65535, 2, 0, 0}}
+	}
 	for range 500_000 {
 		x += 0x9e3779b97f4a7c15
 		c.Add(0, places(x<<16))
@@ -154,6 +179,6 @@ func BenchmarkAddRemove(b *testing.B) {
 		x += 0x9e3779b97f4a7c15
 		p := places(x << 16)
 		c.Add(0, p)
-		c.Remove(0, p)
+		c.Remove(0, p, true)
 	}
 }

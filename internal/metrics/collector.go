@@ -2,6 +2,7 @@ package metrics
 
 import (
 	"strconv"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -22,11 +23,18 @@ type Sources struct {
 	Sampler      *Sampler
 	Config       engine.Config // in force: its limits are told beside what is used of them
 	Tables       func() Tables
-	EventsLost   func() uint64 // events that found the recorder's queue full
-	LogLinesLost func() uint64 // lines that found the log's queue full
+	EventsLost   func() uint64        // events that found the recorder's queue full
+	LogLinesLost func() uint64        // lines that found the log's queue full
+	Certificates func() []Certificate // in use now; nil is none
 
 	// Version, Revision and GoVersion are told as weir_build_info.
 	Version, Revision, GoVersion string
+}
+
+// Certificate is one that the server shows.
+type Certificate struct {
+	Name     string    // the first of its names
+	NotAfter time.Time // when it expires
 }
 
 // Metric is one line of the list in docs/operations.md.
@@ -41,6 +49,8 @@ type Metric struct {
 var List = []Metric{
 	{"weir_connections", "gauge", "Open connections.", nil},
 	{"weir_connections_limit", "gauge", "Open connections that there may be (-max-conns).", nil},
+	{"weir_unproven_connections", "gauge", "Open connections that have not sent a first frame.", nil},
+	{"weir_unproven_connections_limit", "gauge", "Such connections that there may be (-max-unproven).", nil},
 	{"weir_listener_connections", "gauge", "Open connections of one listener.", []string{"listener"}},
 	{"weir_accepted_total", "counter", "Connections admitted.", []string{"listener"}},
 	{"weir_refused_total", "counter", "Connections refused at accept.", []string{"listener"}},
@@ -56,6 +66,13 @@ var List = []Metric{
 	{"weir_loop_lag_max_seconds", "gauge", "How late a loop ran at most within the last minute.", []string{"loop"}},
 	{"weir_loop_stale", "gauge", "1 while a loop does not answer: its numbers are old.", []string{"loop"}},
 	{"weir_loop_wakes_total", "counter", "Connection events that a loop has handled.", []string{"loop"}},
+	{"weir_tls_handshakes_begun_total", "counter", "TLS handshakes for which anything was computed.", nil},
+	{"weir_tls_handshakes_total", "counter", "TLS handshakes that succeeded.", []string{"version", "resumed"}},
+	{"weir_tls_handshakes_failed_total", "counter", "TLS handshakes that failed: nothing in common, a wrong certificate, an alert.", nil},
+	{"weir_tls_handshakes_open", "gauge", "TLS handshakes under way.", nil},
+	{"weir_tls_handshakes_limit", "gauge", "TLS handshakes that may be under way (-max-handshakes).", nil},
+	{"weir_tls_handshakes_queued", "gauge", "TLS handshakes that wait for a worker.", nil},
+	{"weir_certificate_expiry_timestamp_seconds", "gauge", "When a certificate expires, in Unix time; of several with one name the earliest.", []string{"name"}},
 	{"weir_source_table_used_ratio", "gauge", "Places in use in the fullest table of sources, 0 to 1.", nil},
 	{"weir_source_evictions_total", "counter", "Sources that lost their place in a table to another one.", nil},
 	{"weir_buffered_bytes", "gauge", "Bytes held for all connections: partial frames and queued output.", nil},
@@ -115,6 +132,8 @@ func (c *Collector) Collect(ch chan<- prometheus.Metric) {
 
 	send("weir_connections", float64(s.Conns))
 	send("weir_connections_limit", float64(c.src.Config.Guard.MaxConns))
+	send("weir_unproven_connections", float64(s.Unproven))
+	send("weir_unproven_connections_limit", float64(c.src.Config.Guard.MaxUnproven))
 	for _, l := range s.Listeners {
 		send("weir_listener_connections", float64(l.Conns), l.Name)
 		send("weir_accepted_total", float64(l.Accepted), l.Name)
@@ -147,6 +166,18 @@ func (c *Collector) Collect(ch chan<- prometheus.Metric) {
 		send("weir_loop_stale", flag(l.Stale), loop)
 		send("weir_loop_wakes_total", float64(l.Wakes), loop)
 	}
+	send("weir_tls_handshakes_begun_total", float64(s.HandshakesBegun))
+	for k, n := range s.Handshakes {
+		kind := engine.ShakeKind(k)
+		send("weir_tls_handshakes_total", float64(n), kind.Version(), strconv.FormatBool(kind.Resumed()))
+	}
+	send("weir_tls_handshakes_failed_total", float64(s.HandshakesFailed))
+	send("weir_tls_handshakes_open", float64(s.HandshakesOpen))
+	send("weir_tls_handshakes_limit", float64(c.src.Config.MaxHandshakes))
+	send("weir_tls_handshakes_queued", float64(s.HandshakesQueued))
+	for name, expiry := range c.expiries() {
+		send("weir_certificate_expiry_timestamp_seconds", float64(expiry.Unix()), name)
+	}
 	send("weir_source_table_used_ratio", tables.UsedRatio)
 	send("weir_source_evictions_total", float64(tables.Evictions))
 	send("weir_buffered_bytes", float64(s.Buffered))
@@ -161,6 +192,20 @@ func (c *Collector) Collect(ch chan<- prometheus.Metric) {
 }
 
 // byErrno is counted with exactly the keys of acceptErrnos.
+// expiries is when the certificates of each name expire first.
+func (c *Collector) expiries() map[string]time.Time {
+	first := map[string]time.Time{}
+	if c.src.Certificates == nil {
+		return first
+	}
+	for _, cert := range c.src.Certificates() {
+		if t, some := first[cert.Name]; !some || cert.NotAfter.Before(t) {
+			first[cert.Name] = cert.NotAfter
+		}
+	}
+	return first
+}
+
 func byErrno(counted map[string]uint64) map[string]uint64 {
 	all := make(map[string]uint64, len(acceptErrnos))
 	for _, errno := range acceptErrnos {

@@ -22,13 +22,17 @@ func sources(snap engine.Snapshot) Sources {
 		Sampler: NewSampler(func() engine.Snapshot { return snap }), Config: cfg,
 		Tables:     func() Tables { return Tables{UsedRatio: 0.25, Evictions: 3} },
 		EventsLost: func() uint64 { return 4 }, LogLinesLost: func() uint64 { return 5 },
+		Certificates: func() []Certificate {
+			return []Certificate{{"a.example", time.Unix(300, 0)}, {"a.example", time.Unix(200, 0)}, {"b.example", time.Unix(100, 0)}}
+		},
 		Version: "v1", Revision: "abc", GoVersion: "go1",
 	}
 }
 
 func busy() engine.Snapshot {
 	s := engine.Snapshot{
-		Conns: 7, BytesIn: 10, BytesOut: 20, Writes: 30, Panics: 1, Buffered: 4096, WorkQueued: 2, WorkRunning: 3, Draining: true,
+		Conns: 7, BytesIn: 10, BytesOut: 20, Writes: 30, Panics: 1, Buffered: 4096, Unproven: 5, HandshakesBegun: 50, HandshakesFailed: 2, HandshakesOpen: 3, HandshakesQueued: 1,
+		Handshakes: [engine.ShakeKinds]uint64{engine.TLS12: 10, engine.TLS13: 20, engine.TLS13Resumed: 7}, WorkQueued: 2, WorkRunning: 3, Draining: true,
 		Listeners:    []engine.ListenerSnapshot{{Name: "web", Accepted: 11, Refused: 12, Frames: 13, Conns: 6}, {Name: "frames", Conns: 1}},
 		Loops:        []engine.LoopSnapshot{{Conns: 3, Lag: time.Millisecond, MaxLag: 20 * time.Millisecond, Wakes: 5}, {Conns: 4, Stale: true}},
 		AcceptErrors: map[string]uint64{"EMFILE": 8, "EWHATEVER": 1, "E777": 2},
@@ -83,10 +87,24 @@ weir_slowed_total{reason="source-bytes"} 0
 # HELP weir_source_evictions_total Sources that lost their place in a table to another one.
 # TYPE weir_source_evictions_total counter
 weir_source_evictions_total 3
+# HELP weir_certificate_expiry_timestamp_seconds When a certificate expires, in Unix time; of several with one name the earliest.
+# TYPE weir_certificate_expiry_timestamp_seconds gauge
+weir_certificate_expiry_timestamp_seconds{name="a.example"} 200
+weir_certificate_expiry_timestamp_seconds{name="b.example"} 100
+# HELP weir_tls_handshakes_total TLS handshakes that succeeded.
+# TYPE weir_tls_handshakes_total counter
+weir_tls_handshakes_total{resumed="false",version="1.2"} 10
+weir_tls_handshakes_total{resumed="false",version="1.3"} 20
+weir_tls_handshakes_total{resumed="true",version="1.2"} 0
+weir_tls_handshakes_total{resumed="true",version="1.3"} 7
+# HELP weir_unproven_connections Open connections that have not sent a first frame.
+# TYPE weir_unproven_connections gauge
+weir_unproven_connections 5
 `
 	err := testutil.CollectAndCompare(NewCollector(sources(busy())), strings.NewReader(want),
 		"weir_accept_errors_total", "weir_accepted_total", "weir_bytes_total", "weir_connections", "weir_frames_total",
-		"weir_loop_lag_max_seconds", "weir_loop_stale", "weir_slowed_total", "weir_source_evictions_total")
+		"weir_loop_lag_max_seconds", "weir_loop_stale", "weir_slowed_total", "weir_source_evictions_total",
+		"weir_certificate_expiry_timestamp_seconds", "weir_tls_handshakes_total", "weir_unproven_connections")
 	if err != nil {
 		t.Error(err)
 	}

@@ -25,6 +25,17 @@ type identity struct {
 		BytesIn         uint64  `json:"bytes_in"`
 		BytesOut        uint64  `json:"bytes_out"`
 	} `json:"guard"`
+	TLS *secured `json:"tls,omitempty"`
+}
+
+// secured is what /whoami tells of a TLS connection.
+type secured struct {
+	Version     string `json:"version"`
+	CipherSuite string `json:"cipher_suite"`
+	ServerName  string `json:"server_name,omitempty"`
+	Protocol    string `json:"protocol,omitempty"`
+	Resumed     bool   `json:"resumed"`
+	Client      string `json:"client,omitempty"`
 }
 
 func (s *session) whoami(c service.Conn, r *http1.Request) {
@@ -36,6 +47,9 @@ func (s *session) whoami(c service.Conn, r *http1.Request) {
 	g.Source, g.Exempt, g.SourceConns, g.SourceConnLimit = st.Source, st.Exempt, st.SourceConns, st.SourceConnLimit
 	g.FramesLeft, g.FrameRate, g.BytesLeft, g.ByteRate = st.FramesLeft, st.FrameRate, st.BytesLeft, st.ByteRate
 	g.Age, g.Frames, g.BytesIn, g.BytesOut = st.Age.Seconds(), st.Frames, st.BytesIn, st.BytesOut
+	if t := c.TLS(); t != nil {
+		id.TLS = &secured{t.Version, t.CipherSuite, t.ServerName, t.Protocol, t.Resumed, t.ClientName()}
+	}
 	text, err := json.MarshalIndent(id, "", "  ")
 	if err != nil { // strings and numbers only
 		panic(err)

@@ -1,0 +1,85 @@
+package main
+
+import (
+	"crypto/tls"
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"weir/engine/certs"
+)
+
+// hasTLS reports whether any listener speaks TLS.
+func (s *settings) hasTLS() bool { return slices.ContainsFunc(s.listeners, isTLS) }
+
+func isTLS(l listener) bool { return l.isTLS() }
+
+// hasProxy reports whether any listener takes PROXY headers.
+func (s *settings) hasProxy() bool {
+	return slices.ContainsFunc(s.listeners, func(l listener) bool { return len(l.proxies()) > 0 })
+}
+
+// proxies are the networks whose connections begin with a PROXY header. Peers on a unix socket have no
+// address that could be in one.
+func (l *listener) proxies() []netip.Prefix {
+	if l.network == "unix" {
+		return nil
+	}
+	return slices.Clone(l.limits.proxyFrom)
+}
+
+// policy is what a TLS listener asks of its clients.
+func (l *listener) policy() certs.Policy {
+	p := certs.Policy{MinVersion: tls.VersionTLS12}
+	if l.limits.tlsMin == "1.3" {
+		p.MinVersion = tls.VersionTLS13
+	}
+	switch l.limits.clientAuth {
+	case "optional":
+		p.ClientAuth = tls.VerifyClientCertIfGiven
+	case "required":
+		p.ClientAuth = tls.RequireAndVerifyClientCert
+	}
+	if l.protocol() == "http" {
+		p.ALPN = []string{"http/1.1"} // the others have no registered name: whatever is offered is ignored
+	}
+	return p
+}
+
+// checkTLS checks what certificates and listeners need of each other. Files are looked at later.
+func (s *settings) checkTLS(g given) error {
+	usage := func(flag, format string, args ...any) error {
+		return &usageError{g.where(flag) + ": " + fmt.Sprintf(format, args...)}
+	}
+	if c, k := len(s.certs), len(s.keys); c != k {
+		return usage("key", "%d for %d of -cert: give one for each, in the same order", k, c)
+	}
+	for i, d := range s.acme.Domains {
+		if slices.Contains(s.acme.Domains[:i], d) {
+			return &wrongValue{g.where("acme-domain"), d, "is given twice"}
+		}
+	}
+	if !s.hasTLS() {
+		for _, flag := range []string{"cert", "acme-domain", "tls-self-signed", "tls-client-ca"} {
+			r := rowNamed(flag)
+			if text := r.inWords(r.field(s)); text != "off" && text != "false" && text != "" {
+				return usage(flag, "no listener speaks TLS; add one, such as -listen https://:8443")
+			}
+		}
+		return nil
+	}
+	for i := range s.listeners {
+		l := &s.listeners[i]
+		switch {
+		case !l.isTLS():
+		case len(s.certs) == 0 && len(s.acme.Domains) == 0 && !s.selfSigned:
+			return &wrongValue{g.where("listen"), l.text, "needs a certificate: give -cert and -key, -acme-domain or -tls-self-signed"}
+		case l.limits.clientAuth != "off" && s.clientCA == "":
+			if l.limits.clientAuth == s.limits.clientAuth {
+				return &wrongValue{g.where("tls-client-auth"), l.limits.clientAuth, "needs -tls-client-ca: nothing else says which certificates are good"}
+			}
+			return &wrongValue{g.where("listen"), l.text, "tls-client-auth needs -tls-client-ca: nothing else says which certificates are good"}
+		}
+	}
+	return nil
+}

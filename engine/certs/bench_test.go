@@ -1,0 +1,31 @@
+package certs
+
+import (
+	"crypto/tls"
+	"fmt"
+	"testing"
+	"time"
+)
+
+// BenchmarkCertificate picks one of a thousand certificates, as each handshake does.
+func BenchmarkCertificate(b *testing.B) {
+	ca := newAuthority(b, "ca")
+	var own []tls.Certificate
+	for i := range 1000 {
+		own = append(own, ca.issue(b, "P-256", time.Hour, fmt.Sprintf("h%d.example", i), fmt.Sprintf("*.w%d.example", i)).tls())
+	}
+	own = append(own, ca.issue(b, "RSA", time.Hour, "two.example").tls(), ca.issue(b, "P-256", time.Hour, "two.example").tls())
+	s := open(b, Config{Own: own})
+	for _, name := range []string{"h500.example", "a.w500.example", "nosuch.example", "two.example"} {
+		b.Run(name, func(b *testing.B) {
+			hello := &tls.ClientHelloInfo{ServerName: name, SupportedVersions: []uint16{tls.VersionTLS13},
+				SignatureSchemes: []tls.SignatureScheme{tls.ECDSAWithP256AndSHA256}}
+			b.ReportAllocs()
+			for b.Loop() {
+				if c, err := s.certificate(hello); c == nil || err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

@@ -1,0 +1,255 @@
+package engine
+
+import (
+	"bytes"
+	"net"
+
+	"github.com/valyala/bytebufferpool"
+
+	"weir/engine/tlsio"
+	"weir/guard"
+	"weir/guard/mono"
+)
+
+const (
+	// maxShakeBytes is how much a peer may send before its handshake is done, and its last flight,
+	// which may have data behind it, on top: a chain of client certificates is a few KiB,
+	// crypto/tls takes 256 KiB.
+	maxShakeBytes = 64 << 10
+	// mostBehind is how much is read of a peer while a worker is at its handshake.
+	mostBehind = 16 << 10
+	// evictShakeAfter is how long a handshake may wait for its peer before a newcomer may take its
+	// place: longer than a round trip.
+	evictShakeAfter = 250e6 // ns
+)
+
+// acmeProtocol is what a CA asks for that checks a domain: the handshake is all it wants, and the
+// connection is not used for anything else (RFC 8737 4).
+const acmeProtocol = "acme-tls/1"
+
+// shake is a handshake under way: with a worker, in the queue for one, or waiting for its peer. On
+// the loop's goroutine only, except for what belongs to the worker while running.
+type shake struct {
+	c       *conn // nil when the connection has gone meanwhile
+	gen     uint32
+	running bool // queued for or with a worker, whose are hs, feed and out then
+	hs      *tlsio.Handshake
+	feed    *bytebufferpool.ByteBuffer // what the step is given
+	out     *bytebufferpool.ByteBuffer // what it wants sent
+	bytes   int                        // all that the peer has sent
+	asked   mono.Time                  // when the peer's turn began
+
+	prev, next *shake // of the loop's, in the order of their beginning
+}
+
+// shakes is a loop's list of handshakes under way.
+type shakes struct {
+	first, last *shake
+	n, max      int
+}
+
+func (s *shakes) add(sh *shake) {
+	if sh.prev = s.last; s.last != nil {
+		s.last.next = sh
+	} else {
+		s.first = sh
+	}
+	s.last = sh
+	s.n++
+}
+
+func (s *shakes) remove(sh *shake) {
+	if sh.prev != nil {
+		sh.prev.next = sh.next
+	} else {
+		s.first = sh.next
+	}
+	if sh.next != nil {
+		sh.next.prev = sh.prev
+	} else {
+		s.last = sh.prev
+	}
+	sh.prev, sh.next = nil, nil
+	s.n--
+}
+
+// shakeHands begins the handshake of a connection whose ClientHello is at the front of b, which is
+// all that it has sent. Cheapest refusal first: the source's rate, the places, the queue.
+func (l *loop) shakeHands(c *conn, b []byte) {
+	if r := l.g.Handshake(c.id); r != guard.OK {
+		l.drop(c, r)
+		return
+	}
+	if l.shakes.n >= l.shakes.max && !l.evictShake() {
+		l.drop(c, guard.ShedHandshakes)
+		return
+	}
+	sh := &shake{c: c, gen: c.gen, hs: tlsio.NewHandshake(c.ln.TLS(), c.ln.addr, netAddr(c)), out: borrow(4 << 10)}
+	c.intro.shake = sh
+	l.shakes.add(sh)
+	l.count.shakesBegun++
+	c.opening = shaking
+	l.step(sh, b)
+}
+
+// netAddr is the connection's source as crypto/tls's callbacks see it.
+func netAddr(c *conn) net.Addr {
+	if !c.peer.IsValid() {
+		return &net.UnixAddr{Net: "unix"}
+	}
+	return net.TCPAddrFromAddrPort(c.peer)
+}
+
+// evictShake gives up the handshake that has waited longest for its peer, if that was long.
+func (l *loop) evictShake() bool {
+	for sh := l.shakes.first; sh != nil; sh = sh.next {
+		if !sh.running {
+			if l.g.Now()-sh.asked < evictShakeAfter {
+				return false
+			}
+			l.drop(sh.c, guard.ShedHandshakes)
+			return true
+		}
+	}
+	return false
+}
+
+// step has a worker go on with a handshake. A new one is shed when the queue is full; one that has
+// begun has a place in it.
+func (l *loop) step(sh *shake, in []byte) {
+	sh.feed = borrow(len(in))
+	sh.feed.B = append(sh.feed.B, in...)
+	first := sh.bytes == 0
+	sh.bytes += len(in)
+	sh.running = true
+	j := job{
+		f:    func() { sh.hs.Step(sh.feed.B, &sh.out.B) },
+		l:    l,
+		then: func(p any, stack []byte) { l.stepped(sh, p, stack) },
+	}
+	if !l.e.shakers.submit(j, !first) {
+		sh.running = false
+		l.drop(sh.c, guard.ShedHandshakes)
+	}
+}
+
+// shakeMore takes what a peer sends while its handshake is under way: b is all that waits. It
+// returns how many bytes of it are finished with.
+func (l *loop) shakeMore(c *conn, b []byte) (used int) {
+	sh := c.intro.shake
+	if sh.running {
+		if len(b) > mostBehind {
+			c.state |= busy
+		}
+		return 0
+	}
+	if sh.bytes > maxShakeBytes {
+		l.failed(c, errShakeTooLong)
+		return 0
+	}
+	n, lacks := tlsio.Whole(b)
+	if n == 0 {
+		c.wakeAt(int32(min(lacks, dripBytes)))
+		return 0
+	}
+	c.wakeAt(1)
+	l.step(sh, b[:n])
+	return n
+}
+
+// stepped continues on the loop when a worker has done a step.
+func (l *loop) stepped(sh *shake, p any, stack []byte) {
+	sh.running = false
+	c := sh.c
+	if c == nil { // the connection has gone meanwhile
+		l.endShake(sh)
+		return
+	}
+	l.enter(c)
+	defer l.leave(c, sh.gen)
+	c.state &^= busy
+	if c.state&closing != 0 { // its time was over meanwhile
+		l.endIntro(c)
+		return
+	}
+	if p != nil {
+		l.endIntro(c)
+		l.panicked(c, sh.gen, p, stack)
+		return
+	}
+	*l.cipherFor(c) = append(*l.cipherFor(c), sh.out.B...)
+	sh.out.B = sh.out.B[:0]
+	sh.asked = l.g.Now()
+	if !sh.hs.Done() {
+		giveBack(sh.feed)
+		sh.feed = nil
+		if c.in != nil {
+			if n := l.shakeMore(c, c.in.B); c.state&(gone|closing) == 0 {
+				l.opened(c, c.in.B, n)
+			}
+		}
+		if c.state&eof != 0 && c.state&(gone|closing) == 0 {
+			l.openingEnds(c)
+		}
+		return
+	}
+	if err := sh.hs.Err(); err != nil {
+		l.count.shakesFailed++
+		l.failed(c, err)
+		return
+	}
+	l.secured(c, sh)
+}
+
+// secured opens the session of a connection whose handshake is done.
+func (l *loop) secured(c *conn, sh *shake) {
+	tc, rest := sh.hs.Conn()
+	rest = bytes.Clone(rest) // of sh.feed, which goes with sh; nearly always nothing
+	if c.out == nil {        // what was to be sent is ciphertext already
+		l.cipher = append(l.cipher, l.out...)
+		l.out = l.out[:0]
+	}
+	c.tls = &secure{Conn: tc}
+	agreed := tc.State()
+	l.countShake(&agreed)
+	if agreed.NegotiatedProtocol == acmeProtocol {
+		l.endIntro(c)
+		c.state |= closing
+		return
+	}
+	l.g.Phase(c.id, guard.First)
+	l.openAt(c, opened)
+	if c.in != nil { // what came while the worker was at it
+		rest = append(rest, c.in.B...)
+		l.unkeep(c)
+	}
+	if len(rest) > 0 && c.state&(gone|closing) == 0 {
+		l.decrypt(c, rest)
+	}
+	if c.state&(gone|closing) == 0 {
+		l.proceed(c)
+	}
+}
+
+// endShake gives up what a handshake holds, unless a worker has it: then stepped does, later.
+func (l *loop) endShake(sh *shake) {
+	sh.c = nil
+	if sh.running {
+		return
+	}
+	l.shakes.remove(sh)
+	sh.hs.Abort()
+	giveBack(sh.out)
+	if sh.feed != nil {
+		giveBack(sh.feed)
+	}
+	sh.out, sh.feed = nil, nil
+}
+
+// release ends what is left when the loop and the workers have ended.
+func (s *shakes) release() {
+	for sh := s.first; sh != nil; sh = sh.next {
+		sh.hs.Abort()
+	}
+	*s = shakes{}
+}

@@ -1,0 +1,84 @@
+package tlsio
+
+import (
+	"crypto/tls"
+	"errors"
+	"iter"
+	"net"
+)
+
+// Handshake is the server's side of a TLS handshake under way.
+type Handshake struct {
+	conn    *Conn
+	err     error
+	resume  func() (struct{}, bool)
+	abandon func()
+	done    bool
+}
+
+// ErrAborted is the error of a handshake that was aborted.
+var ErrAborted = errors.New("handshake aborted")
+
+// NewHandshake prepares a handshake under cfg. The addresses are those that cfg's callbacks see. It
+// computes nothing yet.
+func NewHandshake(cfg *tls.Config, local, remote net.Addr) *Handshake {
+	c := &Conn{wire: wire{local: local, remote: remote}}
+	c.tls = tls.Server(&c.wire, cfg)
+	return &Handshake{conn: c}
+}
+
+// Step goes on with the handshake. in is what has arrived since the last Step, whole records as
+// Whole counts them; it is the Handshake's until the Step after. What is to be sent is appended to
+// *out. It returns when more bytes are needed or, with done, when the handshake has ended, whether
+// well (Conn) or not (Err); what is to be sent then may be an alert.
+//
+// It is where the asymmetric cryptography happens: a few hundred microseconds. A panic inside
+// crypto/tls or a callback of its configuration comes through. Once done, Step does nothing.
+func (h *Handshake) Step(in []byte, out *[]byte) (done bool) {
+	if h.done {
+		return true
+	}
+	w := &h.conn.wire
+	w.in, w.out = in, out
+	if h.resume == nil {
+		h.resume, h.abandon = iter.Pull(func(yield func(struct{}) bool) {
+			w.yield = yield
+			h.err = h.conn.tls.Handshake()
+			w.yield = nil
+		})
+	}
+	h.done = true // also when it panics
+	_, more := h.resume()
+	h.done = !more
+	w.out = nil
+	return h.done
+}
+
+// Abort gives up a handshake that is not done. Without it the coroutine would stay for ever.
+func (h *Handshake) Abort() {
+	if h.done {
+		return
+	}
+	h.done = true
+	h.err = ErrAborted
+	if h.abandon != nil {
+		var alert []byte // a refusal that nobody will read
+		h.conn.wire.out = &alert
+		h.abandon()
+		h.err = ErrAborted
+		h.conn.wire.out = nil
+	}
+}
+
+// Done reports whether the handshake has ended.
+func (h *Handshake) Done() bool { return h.done }
+
+// Err is why a handshake that is done failed; nil when it succeeded.
+func (h *Handshake) Err() error { return h.err }
+
+// Conn is what a successful handshake made, and what had arrived behind it: the first bytes to Open,
+// a part of the last Step's in.
+func (h *Handshake) Conn() (c *Conn, rest []byte) {
+	rest, h.conn.wire.in = h.conn.wire.in, nil
+	return h.conn, rest
+}

@@ -1,0 +1,199 @@
+package guard
+
+import (
+	"net/netip"
+	"time"
+
+	"weir/guard/bucket"
+	"weir/guard/census"
+	"weir/guard/source"
+)
+
+// A connection is unproven from Admit until its first frame is complete: until then it may be one
+// of a flood that costs its sender nothing but packets. Unproven connections have places of their
+// own, fewer than there are connections, so that however many there are, those that have proved
+// something, and newcomers, find room.
+//
+// From half of Config.MaxUnproven on newcomers are turned away at random, the more the fuller it is
+// (OpenSSH's MaxStartups), except those that are their source's only unproven connection, or exempt:
+// a flood from a thousand addresses then drops its own. When all places are taken such a newcomer takes the
+// place of the oldest unproven connection of its loop. So good clients, who prove themselves within
+// moments, come in also while the places are full, and what is shed has had the most time.
+
+// evictAfter is how old an unproven connection must be to lose its place to a newcomer: a good
+// client across the world has its first frame here by then.
+const evictAfter = 250 * time.Millisecond
+
+// AdmitProxy is Admit for a peer that must send a PROXY header: its own address has no per-source
+// limits, and its phase is Proxy. Identify tells whose connection it is.
+func (l *Loop) AdmitProxy(p *Policy) (ID, Reason) {
+	id, r := l.Admit(p, netip.Addr{})
+	if r == OK {
+		l.Phase(id, Proxy)
+	}
+	return id, r
+}
+
+// Identify counts an admitted connection, which has proved nothing yet, for the source peer: what
+// its PROXY header says. The limits of that source are applied as in Admit; when they refuse, the
+// Reason says so and the connection counts as before, until Gone.
+func (l *Loop) Identify(id ID, peer netip.Addr) Reason {
+	c, d := &l.conns[id], &l.cold[id]
+	key, some := source.Of(peer)
+	if !some || l.guard.isExempt(peer) {
+		return OK
+	}
+	p := l.policies[c.policy]
+	var at standing
+	r := l.count(p, key, &at)
+	if r == OK && !at.alone && l.crowded(int(l.guard.unproven.Load())-1) {
+		l.takeBack(p, uint8(key.Family), &at, at.n)
+		r = ShedUnproven
+	}
+	if r != OK {
+		l.counts.Shed[r]++
+		return r
+	}
+	d.bits = key.Bits
+	c.handle = at.handles[0]
+	c.flags = c.flags&(1<<kindShift-1) | uint8(key.Family)<<kindShift
+	return OK
+}
+
+// Handshake charges the source with a TLS handshake: OK or ShedSourceHandshakes. To be asked before
+// anything is computed for it.
+func (l *Loop) Handshake(id ID) Reason {
+	c := &l.conns[id]
+	if t := l.policies[c.policy].handshakes[c.flags>>kindShift]; t != nil && !t.AllowOne(&c.handle, l.now) {
+		l.counts.Shed[ShedSourceHandshakes]++
+		return ShedSourceHandshakes
+	}
+	return OK
+}
+
+// Unproven is the number of unproven connections of all loops. Any goroutine.
+func (g *Guard) Unproven() int { return int(g.unproven.Load()) }
+
+// standing is where a new connection is counted, finest first.
+type standing struct {
+	places  [census.Levels]census.Place
+	handles [census.Levels]bucket.Handle
+	n       int
+	alone   bool // no other unproven connection of its source
+}
+
+// count applies what is limited per source to a new connection and counts it there, or says why not
+// and leaves nothing behind.
+func (l *Loop) count(p *Policy, key source.Key, at *standing) Reason {
+	g := l.guard
+	at.n = p.places(key, &at.places)
+	for i := range at.places[:at.n] {
+		at.handles[i] = bucket.HandleOf(g.hash.Sum(at.places[i].Bits))
+	}
+	full, alone, ok := g.census.Add(p.domain, at.places[:at.n])
+	switch {
+	case !ok && full.Unproven:
+		return finest(full.Place, ShedSourceUnproven, ShedPrefixUnproven)
+	case !ok:
+		return finest(full.Place, ShedSourceConns, ShedPrefixConns)
+	}
+	at.alone = alone
+	levels := p.levels[key.Family]
+	for i := range levels {
+		if t := levels[i].rate; t != nil && !t.AllowOne(&at.handles[i], l.now) {
+			l.takeBack(p, uint8(key.Family), at, i)
+			return finest(i, ShedSourceConnRate, ShedPrefixConnRate)
+		}
+	}
+	return OK
+}
+
+// takeBack undoes count: the places' counts, and one token of each of the first n levels.
+func (l *Loop) takeBack(p *Policy, kind uint8, at *standing, n int) {
+	for i := range at.handles[:n] {
+		if t := p.levels[kind][i].rate; t != nil {
+			t.Refund(&at.handles[i], 1, l.now)
+		}
+	}
+	l.guard.census.Remove(p.domain, at.places[:at.n], true)
+}
+
+// earlyDrop decides whether there is a place among the unproven for a newcomer, and makes one.
+func (l *Loop) earlyDrop(alone bool) Reason {
+	n := int(l.guard.unproven.Load())
+	if !alone && l.crowded(n) || alone && n >= l.guard.cfg.MaxUnproven && !l.makeRoom() {
+		return ShedUnproven
+	}
+	return OK
+}
+
+// crowded decides by chance whether one more is too much where n are unproven: never up to half of
+// the places, always when all are taken.
+func (l *Loop) crowded(n int) bool {
+	most := l.guard.cfg.MaxUnproven
+	return n > most/2 && l.chance(uint64(n-most/2), uint64(most-most/2))
+}
+
+// chance is true in n of m cases. The generator is xorshift64* (Vigna, 2016): who is dropped need
+// not be unpredictable, only spread.
+func (l *Loop) chance(n, m uint64) bool {
+	x := l.dice
+	x ^= x >> 12
+	x ^= x << 25
+	x ^= x >> 27
+	l.dice = x
+	return (x*0x2545f4914f6cdd1d)>>32*m>>32 < n
+}
+
+// makeRoom ends the oldest unproven connection of this loop, if it has had its time.
+func (l *Loop) makeRoom() bool {
+	id := l.oldest
+	if id == none || l.Evict == nil || l.now.Sub(l.cold[id].admitted) < evictAfter {
+		return false
+	}
+	l.counts.Shed[ShedUnproven]++
+	l.Evict(id)
+	return l.oldest != id
+}
+
+// begun puts a new connection behind the other unproven ones.
+func (l *Loop) begun(id ID) {
+	l.conns[id].unproven = true
+	d := &l.cold[id]
+	d.prev, d.next = l.newest, none
+	if l.newest != none {
+		l.cold[l.newest].next = id
+	} else {
+		l.oldest = id
+	}
+	l.newest = id
+	l.guard.unproven.Add(1)
+}
+
+// prove says that a connection's first frame is complete.
+func (l *Loop) prove(id ID, c *record) {
+	l.unlist(id, c)
+	if kind := c.flags >> kindShift; kind != exempt {
+		p := l.policies[c.policy]
+		var places [census.Levels]census.Place
+		n := p.places(source.Key{Bits: l.cold[id].bits, Family: source.Family(kind)}, &places)
+		l.guard.census.Prove(p.domain, places[:n])
+	}
+}
+
+// unlist takes a connection out of the list of the unproven.
+func (l *Loop) unlist(id ID, c *record) {
+	c.unproven = false
+	d := &l.cold[id]
+	if d.prev != none {
+		l.cold[d.prev].next = d.next
+	} else {
+		l.oldest = d.next
+	}
+	if d.next != none {
+		l.cold[d.next].prev = d.prev
+	} else {
+		l.newest = d.prev
+	}
+	l.guard.unproven.Add(-1)
+}
