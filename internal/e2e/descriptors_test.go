@@ -50,7 +50,8 @@ func (k *keepAlive) ask(t *testing.T) time.Duration {
 
 // TestDescriptorExhaustion throws 2,000 connections at a server that may open 256 descriptors.
 func TestDescriptorExhaustion(t *testing.T) {
-	s := lab.Start(t, []string{"bash", "-c", `ulimit -n 256; exec "$@"`, "bash"}, "-source-conn-rate", "0", "-source-conns", "0")
+	s := lab.Start(t, []string{"bash", "-c", `ulimit -n 256; exec "$@"`, "bash"},
+		"-source-conn-rate", "0", "-source-conns", "0", "-source-unproven", "0", "-max-unproven", "100000") // which would keep silent ones away
 	var before []*keepAlive
 	for range 20 {
 		k := open(t, s.HTTP)

@@ -14,16 +14,9 @@ import (
 // record is what of a siege's record the tests look at.
 type record struct {
 	Result struct {
-		Good struct {
-			Phases []struct {
-				Name    string  `json:"name"`
-				Goodput float64 `json:"goodput_per_second"`
-				P50     int64   `json:"p50_ns"`
-				P99     int64   `json:"p99_ns"`
-				Errors  int     `json:"errors"`
-			} `json:"phases"`
-		} `json:"good"`
-		Attacks []struct {
+		Good      lane `json:"good"`
+		Newcomers lane `json:"newcomers"`
+		Attacks   []struct {
 			Open int `json:"open"`
 			Age  struct {
 				Max int64 `json:"max_ns"`
@@ -32,15 +25,33 @@ type record struct {
 	} `json:"result"`
 }
 
+// lane is what became of one good client.
+type lane struct {
+	Phases []struct {
+		Name    string  `json:"name"`
+		Goodput float64 `json:"goodput_per_second"`
+		P50     int64   `json:"p50_ns"`
+		P99     int64   `json:"p99_ns"`
+		Errors  int     `json:"errors"`
+	} `json:"phases"`
+}
+
 // siege attacks a server beside a good client of 200 requests a second.
 func siege(t *testing.T, s *lab.Server, target, attack, before, during, after string) record {
 	t.Helper()
-	file := filepath.Join(t.TempDir(), "record.json")
-	out, err := exec.Command(lab.Command(t, "bench"), "siege", "-target", target, "-attack", attack, "-rate", "200",
-		"-before", before, "-during", during, "-after", after, "-metrics", "http://"+s.Admin+"/metrics", "-json", file).CombinedOutput()
+	out, r := besiege(t, []string{"siege", "-target", target, "-attack", attack, "-rate", "200",
+		"-before", before, "-during", during, "-after", after, "-metrics", "http://" + s.Admin + "/metrics"})
 	t.Logf("%s", out)
+	return r
+}
+
+// besiege runs bench, whose command line is a siege, and returns what it printed and recorded.
+func besiege(t *testing.T, args []string) (string, record) {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "record.json")
+	out, err := exec.Command(lab.Command(t, "bench"), append(args, "-json", file)...).CombinedOutput()
 	if err != nil {
-		t.Fatal(err)
+		t.Fatalf("%v\n%s", err, out)
 	}
 	b, err := os.ReadFile(file)
 	if err != nil {
@@ -53,7 +64,7 @@ func siege(t *testing.T, s *lab.Server, target, attack, before, during, after st
 	if len(r.Result.Good.Phases) != 3 || len(r.Result.Attacks) != 1 {
 		t.Fatalf("%+v", r)
 	}
-	return r
+	return string(out), r
 }
 
 // keeps fails the test when the good client lost more than 5 % of its goodput in any phase.
@@ -73,7 +84,8 @@ func TestConnectionFlood(t *testing.T) {
 	r := siege(t, s, "http://"+s.HTTP+"/", "connection-flood?sources=200&total=30000", "1s", "6s", "1s")
 	r.keeps(t)
 	m := s.Scrape(t)
-	if shed := m.Shed("source-conn-rate") + m.Shed("prefix-conn-rate") + m.Shed("prefix-conns") + m.Shed("source-conns"); shed < 15_000 {
+	shed := m.Shed("source-conn-rate") + m.Shed("prefix-conn-rate") + m.Shed("prefix-conns") + m.Shed("source-conns") + m.Shed("source-unproven") + m.Shed("prefix-unproven")
+	if shed < 15_000 {
 		t.Errorf("only %v were refused", shed)
 	}
 	lab.Eventually(t, 8*time.Second, "descriptors are back where they were", func() bool { return s.Descriptors(t) <= fds+2 })
@@ -117,7 +129,7 @@ func TestSlowloris(t *testing.T) {
 func TestSlowHTTPTest(t *testing.T) {
 	lab.Need(t, "slowhttptest")
 	s := lab.Start(t, nil, "-first-frame-timeout", "2s", "-frame-timeout", "2s", "-min-rate-grace", "2s", "-write-timeout", "2s",
-		"-source-conn-rate", "0", "-source-conns", "0", "-idle-timeout", "3s")
+		"-source-conn-rate", "0", "-source-conns", "0", "-source-unproven", "0", "-idle-timeout", "3s")
 	good := open(t, s.HTTP)
 	url := "http://" + s.HTTP
 	for _, tc := range []struct {
