@@ -140,8 +140,8 @@ func (c *conn) sealStray() {
 	}
 	p := l.stray
 	l.stray = l.stray[:0]
-	if err := c.tls.Seal(p, &c.out.B); err != nil {
-		l.drop(c, guard.OK)
+	if err := c.tls.Seal(p, &c.out.B); err != nil { // after an alert, which is the last word
+		c.state |= closing | politely
 	}
 }
 

@@ -145,6 +145,7 @@ func (l *loop) proxyHeader(c *conn, b []byte) (used int, more bool) {
 	}
 	c.wakeAt(1)
 	h := c.intro.proxy.Header()
+	c.intro.proxy = proxyproto.Decoder{} // and its views
 	if h.Command == proxyproto.Proxy {
 		if r := l.g.Identify(c.id, h.Source.Addr()); r != guard.OK {
 			l.drop(c, r)
@@ -173,6 +174,7 @@ func (l *loop) clientHello(c *conn, b []byte) (used int, more bool) {
 		return 0, false
 	}
 	c.wakeAt(1)
+	c.intro.hello = clienthello.Decoder{} // and its views
 	l.shakeHands(c, b)
 	return len(b), false
 }

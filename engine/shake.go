@@ -39,10 +39,10 @@ type shake struct {
 	bytes   int                        // all that the peer has sent
 	asked   mono.Time                  // when the peer's turn began
 
-	prev, next *shake // of the loop's, in the order of their beginning
+	prev, next *shake // of the loop's
 }
 
-// shakes is a loop's list of handshakes under way.
+// shakes is a loop's list of handshakes under way, in the order in which their peers' turns began.
 type shakes struct {
 	first, last *shake
 	n, max      int
@@ -87,9 +87,10 @@ func (l *loop) shakeHands(c *conn, b []byte) {
 	sh := &shake{c: c, gen: c.gen, hs: tlsio.NewHandshake(c.ln.TLS(), c.ln.addr, netAddr(c)), out: borrow(4 << 10)}
 	c.intro.shake = sh
 	l.shakes.add(sh)
-	l.count.shakesBegun++
 	c.opening = shaking
-	l.step(sh, b)
+	if l.step(sh, b) {
+		l.count.shakesBegun++
+	}
 }
 
 // netAddr is the connection's source as crypto/tls's callbacks see it.
@@ -102,21 +103,20 @@ func netAddr(c *conn) net.Addr {
 
 // evictShake gives up the handshake that has waited longest for its peer, if that was long.
 func (l *loop) evictShake() bool {
-	for sh := l.shakes.first; sh != nil; sh = sh.next {
-		if !sh.running {
-			if l.g.Now()-sh.asked < evictShakeAfter {
-				return false
-			}
-			l.drop(sh.c, guard.ShedHandshakes)
-			return true
-		}
+	sh := l.shakes.first
+	for sh != nil && sh.running {
+		sh = sh.next
 	}
-	return false
+	if sh == nil || l.g.Now()-sh.asked < evictShakeAfter {
+		return false
+	}
+	l.drop(sh.c, guard.ShedHandshakes)
+	return true
 }
 
-// step has a worker go on with a handshake. A new one is shed when the queue is full; one that has
-// begun has a place in it.
-func (l *loop) step(sh *shake, in []byte) {
+// step has a worker go on with a handshake, and reports whether one will. A new one is shed when the
+// queue is full; one that has begun has a place in it.
+func (l *loop) step(sh *shake, in []byte) bool {
 	sh.feed = borrow(len(in))
 	sh.feed.B = append(sh.feed.B, in...)
 	first := sh.bytes == 0
@@ -130,7 +130,9 @@ func (l *loop) step(sh *shake, in []byte) {
 	if !l.e.shakers.submit(j, !first) {
 		sh.running = false
 		l.drop(sh.c, guard.ShedHandshakes)
+		return false
 	}
+	return true
 }
 
 // shakeMore takes what a peer sends while its handshake is under way: b is all that waits. It
@@ -179,8 +181,10 @@ func (l *loop) stepped(sh *shake, p any, stack []byte) {
 	}
 	*l.cipherFor(c) = append(*l.cipherFor(c), sh.out.B...)
 	sh.out.B = sh.out.B[:0]
-	sh.asked = l.g.Now()
 	if !sh.hs.Done() {
+		sh.asked = l.g.Now()
+		l.shakes.remove(sh)
+		l.shakes.add(sh)
 		giveBack(sh.feed)
 		sh.feed = nil
 		if c.in != nil {

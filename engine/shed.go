@@ -104,7 +104,7 @@ func (l *loop) end(c *conn, withReset bool) {
 	c.state = gone
 	if l.cur == c {
 		if !withReset && c.out == nil { // an answer gathered in this wake still goes out
-			if p, _ := l.gathered(c); len(p) > 0 {
+			if p := l.gathered(c); len(p) > 0 {
 				if n, errno := write(c.fd, p); errno == 0 {
 					l.wrote(c, n)
 				}

@@ -468,6 +468,33 @@ func TestTLSTampering(t *testing.T) {
 	eventually(t, "both are counted", func() bool { return e.Snapshot().Shed[guard.ShedTLS] == 2 })
 }
 
+// A frame and a record that is wrong in one segment: the alert is the last word, and it arrives.
+func TestTLSAlertArrivesBehindAFrame(t *testing.T) {
+	_, addr := serveTLS(t, echo.Frames(1000), 1004, nil)
+	for _, v := range versions {
+		raw := dial(t, addr)
+		w := &prefixed{Conn: raw}
+		c := tls.Client(w, clientTLS(v))
+		roundTrip(t, c)
+		hold := &holding{}
+		w.Conn = hold
+		c.Write(length.Append(nil, []byte("in front of it")))
+		raw.Write(append(hold.b, "\x17\x03\x03\x00\x20"+strings.Repeat("x", 32)...))
+		w.Conn = raw
+		if _, err := io.ReadAll(c); err == nil || !strings.Contains(err.Error(), "bad record MAC") {
+			t.Errorf("%s: %v", tls.VersionName(v), err)
+		}
+	}
+}
+
+// holding keeps what is written.
+type holding struct {
+	net.Conn
+	b []byte
+}
+
+func (h *holding) Write(p []byte) (int, error) { h.b = append(h.b, p...); return len(p), nil }
+
 // A flood of silent connections from many sources cannot lock newcomers out, nor one from one source.
 func TestSilentFloodLeavesRoom(t *testing.T) {
 	for _, sources := range []int{1, 250} {

@@ -18,10 +18,7 @@ func (l *loop) flush(c *conn) {
 		l.out, l.cipher = l.out[:0], l.cipher[:0]
 		return
 	}
-	p, ok := l.gathered(c)
-	if !ok { // an alert has ended the TLS connection
-		l.drop(c, guard.OK)
-	}
+	p := l.gathered(c)
 	if len(p) == 0 {
 		return
 	}
@@ -39,22 +36,22 @@ func (l *loop) flush(c *conn) {
 }
 
 // gathered is what the present wake has for the peer, encrypted where it must be. What has to queue
-// behind older output it queues there. It is not ok when nothing more can be encrypted.
-func (l *loop) gathered(c *conn) (p []byte, ok bool) {
-	p = l.out
+// behind older output it queues there.
+func (l *loop) gathered(c *conn) []byte {
+	p := l.out
 	l.out = l.out[:0]
 	if c.tls == nil {
-		return p, true
+		return p
 	}
 	if len(p) > 0 {
-		if err := c.tls.Seal(p, l.cipherFor(c)); err != nil {
-			l.cipher = l.cipher[:0]
-			return nil, false
+		if err := c.tls.Seal(p, l.cipherFor(c)); err != nil { // after an alert, which is the last word
+			c.tls.bye = true
+			c.state |= closing | politely
 		}
 	}
 	p = l.cipher
 	l.cipher = l.cipher[:0]
-	return p, true
+	return p
 }
 
 // owe begins to keep output, about n bytes of it, and to judge how fast the peer takes it.

@@ -71,7 +71,7 @@ type Server struct {
 	PID                int
 
 	cmd  *exec.Cmd
-	log  *lockedBuffer
+	log  *Buffer
 	done chan error
 }
 
@@ -82,7 +82,7 @@ func Start(t testing.TB, before []string, flags ...string) *Server {
 	ports := FreePorts(t, 4)
 	s := &Server{
 		HTTP: ports[0], Frames: ports[1], Line: ports[2], Admin: ports[3],
-		log: &lockedBuffer{}, done: make(chan error, 1),
+		log: &Buffer{}, done: make(chan error, 1),
 	}
 	args := append(append([]string{}, before...), Command(t, "server"),
 		"-listen", "http://"+s.HTTP, "-listen", "frames://"+s.Frames, "-listen", "line://"+s.Line, "-admin", s.Admin)
@@ -270,18 +270,19 @@ func Eventually(t testing.TB, limit time.Duration, what string, ok func() bool) 
 	}
 }
 
-type lockedBuffer struct {
+// Buffer is a bytes.Buffer for a process that writes while a test reads. Any goroutine.
+type Buffer struct {
 	mu sync.Mutex
 	b  bytes.Buffer
 }
 
-func (l *lockedBuffer) Write(p []byte) (int, error) {
+func (l *Buffer) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.b.Write(p)
 }
 
-func (l *lockedBuffer) String() string {
+func (l *Buffer) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.b.String()

@@ -4,7 +4,6 @@
 package pebble
 
 import (
-	"bytes"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -36,7 +35,7 @@ type CA struct {
 	manage string // HOST:PORT
 	client *http.Client
 	cmds   []*exec.Cmd
-	log    lockedBuffer
+	log    lab.Buffer
 	once   sync.Once
 }
 
@@ -165,21 +164,4 @@ func portNumber(t testing.TB, address string) (n int) {
 		t.Fatal(err)
 	}
 	return n
-}
-
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }
