@@ -210,6 +210,33 @@ func TestTLSRefusals(t *testing.T) {
 	}
 }
 
+// Warnings and empty records, before anything is encrypted: a few are ignored, a flood is not.
+func TestTLSWarningsInTheHandshake(t *testing.T) {
+	e, addr := serveTLS(t, echo.Frames(1000), 1004, nil)
+	a, b := net.Pipe()
+	go func() { _ = tls.Client(b, clientTLS(tls.VersionTLS12)).Handshake(); b.Close() }()
+	buf := make([]byte, 4096)
+	n, err := a.Read(buf)
+	a.Close()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := dial(t, addr)
+	c.Write(buf[:n])
+	eventually(t, "it is under way", func() bool { return e.Snapshot().HandshakesOpen == 1 })
+	const warning = "\x15\x03\x03\x00\x02\x01\x5a"
+	io.WriteString(c, strings.Repeat(warning, 5))
+	time.Sleep(50 * time.Millisecond)
+	if s := e.Snapshot(); s.HandshakesOpen != 1 {
+		t.Errorf("five warnings ended the handshake: %v", s.Shed)
+	}
+	io.WriteString(c, strings.Repeat(warning, 100))
+	ends(t, c)
+	if s := e.Snapshot(); s.Shed[guard.ShedTLS] != 1 || s.HandshakesFailed != 1 {
+		t.Errorf("%v", s.Shed)
+	}
+}
+
 // Whoever does not finish a handshake costs a deadline, wherever he stops, and holds nothing after.
 func TestTLSDeadlines(t *testing.T) {
 	e, addr := serveTLS(t, echo.Frames(1000), 1004, func(c *Config) {
