@@ -2,6 +2,7 @@ package engine
 
 import (
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -48,11 +49,18 @@ type Listener struct {
 	// handshake, on the loop, and returns the configuration for it, which must not be changed
 	// afterwards; another one may be returned the next time. Session tickets are good for as long
 	// as it is the same one. The configuration's callbacks run on a handshake worker: what blocks
-	// there delays other handshakes.
+	// there delays other handshakes. Package certs makes one of files (Store.TLS). A connection that
+	// negotiates acme-tls/1 is closed when its handshake is done (RFC 8737).
 	TLS func() *tls.Config
+	// VerifiedClient returns the client's certificate when it has been verified, else nil: what
+	// services see as theirs. Nil: the first of ConnectionState.VerifiedChains, which crypto/tls
+	// fills in when the configuration's ClientAuth asks it to verify. Package certs verifies
+	// itself, see certs.VerifiedClient.
+	VerifiedClient func(tls.ConnectionState) *x509.Certificate
 	// ProxyFrom lists the networks whose connections must begin with a PROXY protocol header,
 	// version 1 or 2. The address in it is then the connection's source, and the peer's own has no
-	// per-source limits. A header from anyone else is refused. Empty: PROXY is not spoken.
+	// per-source limits. A header from anyone else is refused. Empty: PROXY is not spoken. Bits
+	// beyond a prefix do not count.
 	ProxyFrom []netip.Prefix
 	// DeferAccept keeps connections that send nothing in the kernel for about this long
 	// (TCP_DEFER_ACCEPT, whole seconds, at most 60). 0, the default, is off: silent connections
@@ -71,7 +79,7 @@ type Config struct {
 	// DefaultFDReserve. ShedDescriptors.
 	FDReserve int
 	// MaxBuffered bounds the bytes held for all connections together: partial frames, queued
-	// output, and what TLS keeps of long records. Each loop has an equal share of it and sheds at
+	// output, handshakes under way, and what TLS keeps of long records. Each loop has an equal share of it and sheds at
 	// that, and at half of it connections that have not completed a first frame. At least 64 KiB a loop; 0
 	// means no bound but that of each connection. ShedMemory.
 	MaxBuffered int64
@@ -79,10 +87,11 @@ type Config struct {
 	// for them. Defaults 0: twice the number of CPUs, and 128. ShedWork.
 	Workers, WorkQueue int
 	// HandshakeWorkers is the number of goroutines that compute TLS handshakes, HandshakeQueue how
-	// many may wait for them, MaxHandshakes how many may be under way, those included that wait
-	// for their peer. Defaults 0: one for two CPUs, 128, and 2,048. A handshake under way holds
-	// about 28 KiB; at MaxHandshakes the one that has waited longest for its peer makes room.
-	// ShedHandshakes.
+	// many new ones may wait for them, MaxHandshakes how many may be under way, those included that
+	// wait for their peer. Defaults 0: one for two CPUs, 512 (an eighth of a second of work), and
+	// 2,048. A handshake under way holds about 28 KiB and twice what its peer has sent, which
+	// counts towards MaxBuffered; at MaxHandshakes, of which each loop has an equal share, the one
+	// that has waited longest for its peer makes room. ShedHandshakes.
 	HandshakeWorkers, HandshakeQueue, MaxHandshakes int
 	// DrainTimeout bounds a graceful stop. 0 means do not wait: Stop resets what is open.
 	DrainTimeout time.Duration
@@ -104,7 +113,7 @@ type Event struct {
 	Loop     int
 	Count    uint64 // how often this loop has met this reason, this time included
 	Dropped  uint64 // how many events of this reason were left out since the last one told
-	Detail   string // for malformed bytes the fault, for a panic its text (not escaped), else ""
+	Detail   string // for malformed bytes the fault, for TLS what failed, for a panic its text, else "". Not escaped: a peer's words may be in the last two
 	Stack    []byte // for a panic
 }
 
@@ -136,7 +145,7 @@ func (c *Config) validate() error {
 	case c.HandshakeWorkers < 0 || c.HandshakeWorkers > 256:
 		return fmt.Errorf("handshake-workers %d: must be 0 (one for two CPUs) to 256", c.HandshakeWorkers)
 	case c.HandshakeQueue < 0 || c.HandshakeQueue > 1<<20:
-		return fmt.Errorf("handshake-queue %d: must be 0 (128) to %d", c.HandshakeQueue, 1<<20)
+		return fmt.Errorf("handshake-queue %d: must be 0 (512) to %d", c.HandshakeQueue, 1<<20)
 	case c.MaxHandshakes < 0 || c.MaxHandshakes > 1<<20:
 		return fmt.Errorf("max-handshakes %d: must be 0 (2048) to %d", c.MaxHandshakes, 1<<20)
 	}

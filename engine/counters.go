@@ -20,7 +20,7 @@ type counters struct {
 	panics            uint64
 	shakesBegun       uint64
 	shakesFailed      uint64
-	shakes            [ShakeKinds]uint64
+	shakes            [HandshakeKinds]uint64
 	acceptErrors      map[unix.Errno]uint64
 	lag, maxLag       time.Duration
 }

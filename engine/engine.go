@@ -7,8 +7,10 @@
 // pkg/netpoll.Poller, with a connection layer of our own in the place of gnet.Run: decision 0001
 // says why.
 //
-// Where to look: listen.go binds, accept.go lets in, read.go serves, write.go answers, shed.go
-// ends, stop.go stops, work.go is for what may block. conn.go and loop.go are the nouns.
+// Where to look: listen.go binds, accept.go lets in, opening.go takes what comes before the first
+// frame (PROXY header, ClientHello), shake.go has TLS handshakes computed, secure.go decrypts, read.go
+// serves, drip.go lets slow bytes gather, write.go answers, shed.go ends, stop.go stops, work.go is
+// for what may block. conn.go and loop.go are the nouns.
 package engine
 
 import (
@@ -54,9 +56,11 @@ type Engine struct {
 func New(cfg Config) (*Engine, error) {
 	cfg.Listeners = slices.Clone(cfg.Listeners)
 	for i := range cfg.Listeners {
-		if l := &cfg.Listeners[i]; l.Limits == (Limits{}) {
+		l := &cfg.Listeners[i]
+		if l.Limits == (Limits{}) {
 			l.Limits = DefaultLimits()
 		}
+		l.ProxyFrom = slices.Clone(l.ProxyFrom)
 	}
 	if err := cfg.validate(); err != nil {
 		return nil, err
@@ -74,7 +78,7 @@ func New(cfg Config) (*Engine, error) {
 		cfg.HandshakeWorkers = max(1, runtime.GOMAXPROCS(0)/2)
 	}
 	if cfg.HandshakeQueue == 0 {
-		cfg.HandshakeQueue = 128
+		cfg.HandshakeQueue = 512
 	}
 	if cfg.MaxHandshakes == 0 {
 		cfg.MaxHandshakes = 2048

@@ -166,13 +166,13 @@ func (l *loop) leave(c *conn, gen uint32) {
 		l.settle(c)
 	}
 	l.cur = nil
-	l.out, l.cipher = emptied(l.out), emptied(l.cipher)
+	l.out, l.cipher, l.stray = emptied(l.out), emptied(l.cipher), emptied(l.stray)
 }
 
 // emptied is one of the loop's buffers for use in the next wake; one that has grown large goes.
 func emptied(b []byte) []byte {
 	if cap(b) > 4*readBytes {
-		return make([]byte, 0, readBytes)
+		return nil
 	}
 	return b[:0]
 }

@@ -10,7 +10,7 @@ import (
 )
 
 // opening is what a connection has still to get through before its session opens. Until then it has
-// no session, is unproven, and holds no more than what it has sent.
+// no session and is unproven, and until its handshake begins it holds no more than what it has sent.
 type opening uint8
 
 const (
@@ -165,7 +165,8 @@ func (l *loop) proxyHeader(c *conn, b []byte) (used int, more bool) {
 // clientHello waits for a whole ClientHello: until one is there nothing is begun, so that who stops
 // inside it costs its bytes only.
 func (l *loop) clientHello(c *conn, b []byte) (used int, more bool) {
-	switch u := c.intro.hello.Decode(b); u.Kind {
+	u := c.intro.hello.Decode(b)
+	switch u.Kind {
 	case codec.More:
 		c.wakeAt(int32(min(c.intro.hello.Lacks(), dripBytes)))
 		return 0, false
@@ -175,8 +176,8 @@ func (l *loop) clientHello(c *conn, b []byte) (used int, more bool) {
 	}
 	c.wakeAt(1)
 	c.intro.hello = clienthello.Decoder{} // and its views
-	l.shakeHands(c, b)
-	return len(b), false
+	l.shakeHands(c, b[:u.N])              // whole records: what is behind them waits
+	return u.N, false
 }
 
 // openingEnds handles the end of the stream before the session is open: there is nobody to answer,

@@ -96,7 +96,7 @@ func (l *loop) charge(c *conn) (r guard.Reason) {
 
 // proceed serves what is kept, and acts on the end of the stream when nothing is left to serve.
 func (l *loop) proceed(c *conn) {
-	if c.state&stops == 0 {
+	if c.state&(stops|again) == 0 {
 		l.serveKept(c)
 	}
 	if c.state&(gone|closing) != 0 {
@@ -176,6 +176,9 @@ func (l *loop) give(c *conn, u codec.Unit) (taken int) {
 
 // yield lets the others have their turn before more of c's units are served.
 func (l *loop) yield(c *conn) {
+	if c.state&again != 0 {
+		return
+	}
 	c.state |= again
 	l.again = append(l.again, turn{c, c.gen})
 	l.soon = true

@@ -15,28 +15,29 @@ import (
 )
 
 const (
-	// turnRecords bounds what a connection's turn decrypts: 16 bytes a record are 0.1 ms of
-	// ciphers, 16 KiB are 0.5 ms.
+	// turnRecords bounds what a connection's turn decrypts: 0.1 ms when they are small. Of large
+	// ones a read brings four.
 	turnRecords = 256
 	// smallRecord is what a TLS record counts at least against the byte budgets: opening one costs
 	// as much as half a KiB of copying, however little is in it.
 	smallRecord = 512
 	// idleRecords bounds the records that bring no data: so many at once, and one a second. TLS
-	// 1.3 asks for new keys after 2^24.5 full records (RFC 8446 5.5).
+	// 1.3 asks for new keys after 2^24.5 full records (RFC 8446 5.5). Long ones count as several
+	// (tlsio.Opened): crypto/tls would gather 256 KiB of a message that is never completed.
 	idleRecords = 32
 )
 
 // secure is an established TLS connection.
 type secure struct {
 	*tlsio.Conn
-	raw   *bytebufferpool.ByteBuffer // what has arrived and is not opened: a part of a record, or more ⇔ more
+	raw   *bytebufferpool.ByteBuffer // what has arrived and is not opened: a part of a record; whole ones too while more is set
 	more  bool                       // raw holds whole records: the turn was over
 	bye   bool                       // close_notify or an alert is sent
 	lacks int                        // bytes that the record at the end of raw lacks, at least
 	idle  mono.Time                  // when all idleRecords will be there again
 }
 
-var errShakeTooLong = errors.New("the handshake is longer than 64 KiB")
+var errShakeTooLong = errors.New("the client's part of the handshake is too long")
 
 // cipherFor is where records for the peer go: behind what the kernel did not take, or to what the
 // present wake sends. Before c.tls is there nothing else is written, and they go like plain bytes.
@@ -157,7 +158,10 @@ func (c *conn) TLS() *service.TLS {
 		Version: tls.VersionName(s.Version), CipherSuite: tls.CipherSuiteName(s.CipherSuite),
 		ServerName: s.ServerName, Protocol: s.NegotiatedProtocol, Resumed: s.DidResume,
 	}
-	if len(s.VerifiedChains) > 0 {
+	switch {
+	case c.ln.VerifiedClient != nil:
+		t.Client = c.ln.VerifiedClient(s)
+	case len(s.VerifiedChains) > 0:
 		t.Client = s.VerifiedChains[0][0]
 	}
 	return t

@@ -2,7 +2,9 @@ package engine
 
 import (
 	"bytes"
+	"crypto/tls"
 	"net"
+	"time"
 
 	"github.com/valyala/bytebufferpool"
 
@@ -12,15 +14,23 @@ import (
 )
 
 const (
-	// maxShakeBytes is how much a peer may send before its handshake is done, and its last flight,
-	// which may have data behind it, on top: a chain of client certificates is a few KiB,
-	// crypto/tls takes 256 KiB.
-	maxShakeBytes = 64 << 10
+	// shakeBytes is how much a peer may send behind its ClientHello before its handshake is done,
+	// shakeBytesCert where it may show a certificate: a chain is a few KiB; crypto/tls takes 256
+	// KiB. shakeSteps is in how many pieces: a handshake has two or three flights.
+	shakeBytes     = 8 << 10
+	shakeBytesCert = 24 << 10
+	shakeSteps     = 32
+	// shakeHolds is what a handshake holds, beside twice what its peer has sent.
+	shakeHolds = 28 << 10
+	// shakeCost is how much of a worker's time costs a source another handshake: those with keys
+	// of P-521 in a chain of certificates take fifty times as long as others.
+	shakeCost = 5 * time.Millisecond
 	// mostBehind is how much is read of a peer while a worker is at its handshake.
 	mostBehind = 16 << 10
-	// evictShakeAfter is how long a handshake may wait for its peer before a newcomer may take its
-	// place: longer than a round trip.
-	evictShakeAfter = 250e6 // ns
+	// A newcomer may take the place of a handshake that has waited for its peer for longer than a
+	// round trip, or that has taken longer than an honest one.
+	evictShakeAfter = 250 * time.Millisecond
+	evictShakeBegun = 2 * time.Second
 )
 
 // acmeProtocol is what a CA asks for that checks a domain: the handshake is all it wants, and the
@@ -36,8 +46,12 @@ type shake struct {
 	hs      *tlsio.Handshake
 	feed    *bytebufferpool.ByteBuffer // what the step is given
 	out     *bytebufferpool.ByteBuffer // what it wants sent
-	bytes   int                        // all that the peer has sent
-	asked   mono.Time                  // when the peer's turn began
+	bytes   int                        // all that the peer has sent and steps were given
+	most    int                        // of bytes, behind the ClientHello
+	steps   int
+	cost    time.Duration // of the steps, as far as not charged; the worker's while running
+	begun   mono.Time
+	asked   mono.Time // when the peer's turn began
 
 	prev, next *shake // of the loop's
 }
@@ -84,7 +98,14 @@ func (l *loop) shakeHands(c *conn, b []byte) {
 		l.drop(c, guard.ShedHandshakes)
 		return
 	}
-	sh := &shake{c: c, gen: c.gen, hs: tlsio.NewHandshake(c.ln.TLS(), c.ln.addr, netAddr(c)), out: borrow(4 << 10)}
+	cfg, now := c.ln.TLS(), l.g.Now()
+	sh := &shake{
+		c: c, gen: c.gen, begun: now, asked: now, most: len(b) + shakeBytes,
+		hs: tlsio.NewHandshake(cfg, c.ln.addr, netAddr(c)), out: borrow(4 << 10),
+	}
+	if cfg != nil && cfg.ClientAuth != tls.NoClientCert {
+		sh.most = len(b) + shakeBytesCert
+	}
 	c.intro.shake = sh
 	l.shakes.add(sh)
 	c.opening = shaking
@@ -107,7 +128,8 @@ func (l *loop) evictShake() bool {
 	for sh != nil && sh.running {
 		sh = sh.next
 	}
-	if sh == nil || l.g.Now()-sh.asked < evictShakeAfter {
+	now := l.g.Now()
+	if sh == nil || now.Sub(sh.asked) < evictShakeAfter && now.Sub(sh.begun) < evictShakeBegun {
 		return false
 	}
 	l.drop(sh.c, guard.ShedHandshakes)
@@ -119,11 +141,16 @@ func (l *loop) evictShake() bool {
 func (l *loop) step(sh *shake, in []byte) bool {
 	sh.feed = borrow(len(in))
 	sh.feed.B = append(sh.feed.B, in...)
-	first := sh.bytes == 0
+	first := sh.steps == 0
 	sh.bytes += len(in)
+	sh.steps++
 	sh.running = true
 	j := job{
-		f:    func() { sh.hs.Step(sh.feed.B, &sh.out.B) },
+		f: func() {
+			begin := mono.Now()
+			sh.hs.Step(sh.feed.B, &sh.out.B)
+			sh.cost += mono.Now().Sub(begin)
+		},
 		l:    l,
 		then: func(p any, stack []byte) { l.stepped(sh, p, stack) },
 	}
@@ -145,11 +172,15 @@ func (l *loop) shakeMore(c *conn, b []byte) (used int) {
 		}
 		return 0
 	}
-	if sh.bytes > maxShakeBytes {
+	if sh.bytes > sh.most || sh.steps >= shakeSteps {
 		l.failed(c, errShakeTooLong)
 		return 0
 	}
-	n, lacks := tlsio.Whole(b)
+	// Not more at once than may be: what comes behind the last flight is data, and waits.
+	n, lacks := tlsio.Whole(b[:min(len(b), mostBehind)])
+	if n == 0 && len(b) > mostBehind {
+		n, lacks = tlsio.Whole(b[:min(len(b), mostBehind+readBytes/2)]) // one long record
+	}
 	if n == 0 {
 		c.wakeAt(int32(min(lacks, dripBytes)))
 		return 0
@@ -181,6 +212,10 @@ func (l *loop) stepped(sh *shake, p any, stack []byte) {
 	}
 	*l.cipherFor(c) = append(*l.cipherFor(c), sh.out.B...)
 	sh.out.B = sh.out.B[:0]
+	if n := int(sh.cost / shakeCost); n > 0 {
+		sh.cost -= time.Duration(n) * shakeCost
+		l.g.HandshakeCost(c.id, n)
+	}
 	if !sh.hs.Done() {
 		sh.asked = l.g.Now()
 		l.shakes.remove(sh)

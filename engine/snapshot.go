@@ -36,24 +36,24 @@ type Snapshot struct {
 	// ShedHandshakes, or the peer went. HandshakesOpen are under way now, HandshakesQueued of them
 	// wait for a worker.
 	HandshakesBegun, HandshakesFailed uint64
-	Handshakes                        [ShakeKinds]uint64
+	Handshakes                        [HandshakeKinds]uint64
 	HandshakesOpen, HandshakesQueued  int
 }
 
-// ShakeKind tells successful handshakes apart.
-type ShakeKind int
+// HandshakeKind tells successful handshakes apart.
+type HandshakeKind int
 
 const (
-	TLS12 ShakeKind = iota // a full handshake of TLS 1.2
+	TLS12 HandshakeKind = iota // a full handshake of TLS 1.2
 	TLS12Resumed
 	TLS13
 	TLS13Resumed
-	ShakeKinds // their number
+	HandshakeKinds // their number
 )
 
 // Version is "1.2" or "1.3", Resumed whether a session was resumed.
-func (k ShakeKind) Version() string { return [...]string{"1.2", "1.2", "1.3", "1.3"}[k] }
-func (k ShakeKind) Resumed() bool   { return k == TLS12Resumed || k == TLS13Resumed }
+func (k HandshakeKind) Version() string { return [...]string{"1.2", "1.2", "1.3", "1.3"}[k] }
+func (k HandshakeKind) Resumed() bool   { return k == TLS12Resumed || k == TLS13Resumed }
 
 // ListenerSnapshot is one listener's part.
 type ListenerSnapshot struct {

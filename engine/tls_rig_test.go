@@ -66,21 +66,18 @@ func (w byByte) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// hello is a ClientHello as it goes over the wire.
-func hello13(t testing.TB) []byte {
+// helloOf is a ClientHello of a version, 0 for all, as it goes over the wire.
+func helloOf(t testing.TB, version uint16) []byte {
 	t.Helper()
 	a, b := net.Pipe()
 	defer a.Close()
-	go func() { _ = tls.Client(b, clientTLS(0)).Handshake(); b.Close() }()
-	head := make([]byte, 5)
-	if _, err := io.ReadFull(a, head); err != nil {
+	go func() { _ = tls.Client(b, clientTLS(version)).Handshake(); b.Close() }()
+	buf := make([]byte, 4096)
+	n, err := a.Read(buf)
+	if err != nil {
 		t.Fatal(err)
 	}
-	body := make([]byte, int(head[3])<<8|int(head[4]))
-	if _, err := io.ReadFull(a, body); err != nil {
-		t.Fatal(err)
-	}
-	return append(head, body...)
+	return buf[:n]
 }
 
 // ends waits until the server has closed a connection, throwing away what it sends, and returns how

@@ -213,16 +213,8 @@ func TestTLSRefusals(t *testing.T) {
 // Warnings and empty records, before anything is encrypted: a few are ignored, a flood is not.
 func TestTLSWarningsInTheHandshake(t *testing.T) {
 	e, addr := serveTLS(t, echo.Frames(1000), 1004, nil)
-	a, b := net.Pipe()
-	go func() { _ = tls.Client(b, clientTLS(tls.VersionTLS12)).Handshake(); b.Close() }()
-	buf := make([]byte, 4096)
-	n, err := a.Read(buf)
-	a.Close()
-	if err != nil {
-		t.Fatal(err)
-	}
 	c := dial(t, addr)
-	c.Write(buf[:n])
+	c.Write(helloOf(t, tls.VersionTLS12))
 	eventually(t, "it is under way", func() bool { return e.Snapshot().HandshakesOpen == 1 })
 	const warning = "\x15\x03\x03\x00\x02\x01\x5a"
 	io.WriteString(c, strings.Repeat(warning, 5))
@@ -243,7 +235,7 @@ func TestTLSDeadlines(t *testing.T) {
 		c.Listeners[0].HandshakeTimeout = time.Second
 		c.Listeners[0].FirstFrameTimeout = time.Second
 	})
-	hi := hello13(t)
+	hi := helloOf(t, 0)
 	begun := time.Now()
 	var conns []net.Conn
 	for _, first := range [][]byte{nil, hi[:1], hi[:len(hi)-1], hi} {
@@ -281,7 +273,7 @@ func TestTLSHandshakesOfASourceAreLimited(t *testing.T) {
 	e, addr := serve(t, echo.Frames(1000), 1004, tlsWith(&tls.Config{}, func(c *Config) {
 		c.Listeners[0].SourceHandshakeRate, c.Listeners[0].SourceHandshakeBurst = 1, 5
 	}))
-	hi := hello13(t)
+	hi := helloOf(t, 0)
 	for range 20 {
 		dial(t, addr).Write(hi)
 	}
@@ -295,7 +287,7 @@ func TestTLSHandshakesOfASourceAreLimited(t *testing.T) {
 // had its time; with the queue full newcomers are shed, and who has begun is not.
 func TestTLSHandshakePlacesAndQueue(t *testing.T) {
 	e, addr := serveTLS(t, echo.Frames(1000), 1004, func(c *Config) { c.MaxHandshakes = 4 })
-	hi := hello13(t)
+	hi := helloOf(t, 0)
 	first := dial(t, addr)
 	first.Write(hi)
 	eventually(t, "one is under way", func() bool { return e.Snapshot().HandshakesOpen == 1 })
@@ -467,7 +459,7 @@ func TestTLSChat(t *testing.T) {
 }
 
 func TestTLSStopDuringHandshakes(t *testing.T) {
-	hi := hello13(t)
+	hi := helloOf(t, 0)
 	for range 10 {
 		e, addr := serveTLS(t, echo.Frames(1000), 1004, func(c *Config) { c.Loops, c.DrainTimeout = 2, 50*time.Millisecond })
 		for i := range 30 {
@@ -539,7 +531,7 @@ func TestSilentFloodLeavesRoom(t *testing.T) {
 			s := e.Snapshot()
 			return s.Shed[guard.ShedUnproven]+s.Shed[guard.ShedSourceUnproven]+s.Shed[guard.ShedPrefixUnproven] >= 300
 		})
-		time.Sleep(300 * time.Millisecond) // the silent ones have had their time
+		time.Sleep(700 * time.Millisecond) // the silent ones have had their time
 		for i := range 20 {
 			c := tls.Client(dial(t, addr), clientTLS(0))
 			if err := c.Handshake(); err != nil {

@@ -20,7 +20,7 @@ type job struct {
 // waits longer than its client would is wasted. Any goroutine.
 type workers struct {
 	queue   chan job
-	begun   chan job // work that has been begun already: it comes before new work
+	begun   chan job // work that has been begun already: it has a queue of its own
 	running atomic.Int64
 	wg      sync.WaitGroup
 }
@@ -42,15 +42,9 @@ func newWorkers(n, queue, begun int) *workers {
 	return w
 }
 
-// next waits for a job; ok is false when there will be none.
+// next waits for a job; ok is false when there will be none. Where both queues have some each has an
+// even chance: neither can keep the other waiting.
 func (w *workers) next() (j job, ok bool) {
-	select {
-	case j, ok = <-w.begun:
-		if ok {
-			return j, true
-		}
-	default:
-	}
 	select {
 	case j, ok = <-w.begun:
 		if !ok { // closed, and empty

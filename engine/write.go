@@ -123,7 +123,7 @@ func (l *loop) overflow(c *conn) {
 	}
 }
 
-// account keeps the sum of all connections' buffers, crypto/tls's among them, and sheds the one that makes it exceed its
+// account keeps the sum of what all connections hold, in crypto/tls too, and sheds the one that makes it exceed its
 // bound; it reports whether the connection lives.
 func (l *loop) account(c *conn) bool {
 	held := 0
@@ -132,6 +132,9 @@ func (l *loop) account(c *conn) bool {
 	}
 	if c.out != nil {
 		held += cap(c.out.B)
+	}
+	if c.intro != nil && c.intro.shake != nil {
+		held += shakeHolds + 2*c.intro.shake.bytes
 	}
 	if c.tls != nil {
 		held += c.tls.Held()

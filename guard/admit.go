@@ -3,6 +3,8 @@ package guard
 import (
 	"net/netip"
 
+	"weir/guard/bucket"
+
 	"weir/guard/census"
 	"weir/guard/mono"
 	"weir/guard/source"
@@ -26,33 +28,47 @@ func (l *Loop) Admit(p *Policy, peer netip.Addr) (ID, Reason) {
 
 func (l *Loop) admit(p *Policy, peer netip.Addr) (ID, Reason) {
 	key, some := source.Of(peer)
-	kind := uint8(key.Family)
-	var at standing
 	if !some || l.guard.isExempt(peer) {
-		kind, at.alone = exempt, true
-	} else if r := l.count(p, key, &at); r != OK {
+		if r := l.earlyDrop(true, none); r != OK {
+			return 0, r
+		}
+		return l.admitExempt(p)
+	}
+	var at standing
+	r := l.count(p, key, &at)
+	if r != OK {
 		return 0, r
 	}
-	r := l.earlyDrop(at.alone)
-	if r == OK {
+	if r = l.earlyDrop(at.alone, none); r == OK {
 		r = l.admitGlobal(p, at.alone)
 	}
 	if r != OK {
-		if kind != exempt {
-			l.takeBack(p, kind, &at, at.n)
-		}
+		l.takeBack(p, uint8(key.Family), &at, at.n)
 		return 0, r
 	}
+	return l.enroll(p, uint8(key.Family), key.Bits, at.handles[0]), OK
+}
+
+// admitExempt admits a connection that has no limits per source, or none yet.
+func (l *Loop) admitExempt(p *Policy) (ID, Reason) {
+	if r := l.admitGlobal(p, true); r != OK {
+		return 0, r
+	}
+	return l.enroll(p, exempt, 0, bucket.Handle{}), OK
+}
+
+// enroll makes the record of a connection that is admitted.
+func (l *Loop) enroll(p *Policy, kind uint8, bits uint64, handle bucket.Handle) ID {
 	id := l.newID()
 	c, d := &l.conns[id], &l.cold[id]
-	*c = record{at: c.at, handle: at.handles[0], policy: p.index, flags: live | kind<<kindShift}
-	*d = cold{bits: key.Bits, admitted: l.now}
+	*c = record{at: c.at, handle: handle, policy: p.index, flags: live | kind<<kindShift}
+	*d = cold{bits: bits, admitted: l.now}
 	l.begun(id)
 	l.begin(id, c, p.first)
 	if p.life != 0 {
 		l.arm(uint32(id), c, p, dueTick(l.now+mono.Time(p.life)))
 	}
-	return id, OK
+	return id
 }
 
 func finest(level int, fine, wide Reason) Reason {
@@ -74,7 +90,7 @@ func (l *Loop) admitGlobal(p *Policy, alone bool) Reason {
 		p.open.Add(-1)
 		return ShedConnRate
 	}
-	if !l.claimPlace() && (!alone || !l.makeRoom() || !l.claimPlace()) {
+	if !l.claimPlace() && (!alone || !l.makeRoom(none) || !l.claimPlace()) {
 		g.rate.Refund(1)
 		p.open.Add(-1)
 		return ShedMaxConns

@@ -32,8 +32,9 @@ type Limits struct {
 	// ShedSourceUnproven. Exact.
 	SourceUnproven int
 	// SourceHandshakeRate and SourceHandshakeBurst bound the TLS handshakes that one source may
-	// begin; they are asked for before any key is computed. Default 10/s, burst 50: with a
-	// handshake at 0.3 ms of CPU a source can spend 0.3 % of a core. ShedSourceHandshakes.
+	// begin; they are asked for before any key is computed. Wider prefixes have larger shares. One
+	// that takes 5 ms or more of CPU counts as several. Default 10/s, burst 50: with a handshake at
+	// 0.25 ms a source can spend 0.25 % of a core. ShedSourceHandshakes, ShedPrefixHandshakes.
 	SourceHandshakeRate, SourceHandshakeBurst int
 	// SourceFrameRate and SourceFrameBurst bound the frames (requests, lines) of one source over
 	// all its connections. Default 2,000/s, burst 4,000. ShedSourceFrames.

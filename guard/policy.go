@@ -33,11 +33,10 @@ type Policy struct {
 	index         uint16
 
 	// Read at accept and at the end.
-	domain     uint16 // of open connections in the census
-	levels     [source.Families][]level
-	handshakes [4]*bucket.Table // by kind; nil = no limit
-	name       string
-	lim        Limits
+	domain uint16 // of open connections in the census
+	levels [source.Families][]level
+	name   string
+	lim    Limits
 
 	_    [64]byte
 	open atomic.Int64
@@ -121,7 +120,6 @@ func (g *Guard) Policy(name string, lim Limits) (*Policy, error) {
 	for f := range source.Family(source.Families) {
 		p.frames[f] = g.table(tableUse{f, 0, frames, frameLimit(lim.SourceFrameRate, lim.SourceFrameBurst)})
 		p.bytes[f] = g.table(tableUse{f, 0, bytes, byteLimit(lim.SourceByteRate, lim.SourceByteBurst)})
-		p.handshakes[f] = g.table(tableUse{f, 0, handshakes, frameLimit(lim.SourceHandshakeRate, lim.SourceHandshakeBurst)})
 		bits, times := prefixes(f, finest[f])
 		for i := range bits {
 			rate := bucket.Limit{
@@ -129,10 +127,11 @@ func (g *Guard) Policy(name string, lim Limits) (*Policy, error) {
 				Burst:  min(int64(burstOf(lim.SourceConnRate, lim.SourceConnBurst))*int64(times[i]), bucket.MaxBurst),
 			}
 			p.levels[f] = append(p.levels[f], level{
-				bits:     bits[i],
-				conns:    min(lim.SourceConns*times[i], maxConns),
-				unproven: min(lim.SourceUnproven*times[i], maxConns),
-				rate:     g.table(tableUse{f, i, connections, rate}),
+				bits:       bits[i],
+				conns:      min(lim.SourceConns*times[i], maxConns),
+				unproven:   min(lim.SourceUnproven*times[i], maxConns),
+				rate:       g.table(tableUse{f, i, connections, rate}),
+				handshakes: g.table(tableUse{f, i, handshakes, handshakeLimit(lim, times[i])}),
 			})
 		}
 	}
@@ -150,6 +149,15 @@ func burstOf(rate, burst int) int {
 
 func frameLimit(rate, burst int) bucket.Limit {
 	return bucket.Limit{Tokens: int64(rate), Burst: int64(burstOf(rate, burst))}
+}
+
+// handshakeLimit lets a debt of ten bursts build up: what a handshake costs is known afterwards.
+func handshakeLimit(lim Limits, times int) bucket.Limit {
+	burst := min(int64(burstOf(lim.SourceHandshakeRate, lim.SourceHandshakeBurst))*int64(times), bucket.MaxBurst)
+	return bucket.Limit{
+		Tokens: min(int64(lim.SourceHandshakeRate)*int64(times), bucket.MaxRate),
+		Burst:  burst, Debt: min(10*burst, bucket.MaxBurst),
+	}
 }
 
 // byteLimit lets a debt of one more burst build up; what is read beyond that is forgiven. It takes

@@ -25,7 +25,8 @@ const (
 	// Before the first frame.
 	ShedProxySpoof       // a PROXY header from a peer that -proxy-from does not name
 	ShedProxyHeader      // -proxy-timeout
-	ShedSourceHandshakes // -source-handshake-rate
+	ShedSourceHandshakes // -source-handshake-rate, at the address or /64
+	ShedPrefixHandshakes // the same at a wider prefix, with its larger share
 	ShedHandshakes       // -max-handshakes, or the handshake workers' queue is full
 	ShedHandshake        // -handshake-timeout
 	ShedTLS              // the handshake failed: nothing in common, a wrong or missing certificate, an alert
@@ -95,6 +96,7 @@ var reasonTable = [Reasons]reasonRow{
 	ShedProxySpoof:       {"proxy-spoof", "a PROXY header from a peer that may not send one", "proxy-from", Hostile},
 	ShedProxyHeader:      {"proxy-header", "no complete PROXY header in time", "proxy-timeout", Suspect},
 	ShedSourceHandshakes: {"source-handshakes", "one source begins too many TLS handshakes", "source-handshake-rate", Suspect},
+	ShedPrefixHandshakes: {"prefix-handshakes", "one network begins too many TLS handshakes", "source-handshake-rate", Suspect},
 	ShedHandshakes:       {"handshakes", "too many TLS handshakes at once", "max-handshakes", Suspect},
 	ShedHandshake:        {"handshake", "the TLS handshake was not complete in time", "handshake-timeout", Suspect},
 	ShedTLS:              {"tls", "the TLS handshake or a TLS record failed", "", Suspect},

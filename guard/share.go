@@ -7,10 +7,11 @@ import (
 
 // A level is one length of prefix at which connections are counted, with what it may have.
 type level struct {
-	bits     int
-	conns    int           // greatest number of open connections, 0 = none
-	unproven int           // of unproven ones, 0 = none
-	rate     *bucket.Table // new connections, nil = no limit
+	bits       int
+	conns      int           // greatest number of open connections, 0 = none
+	unproven   int           // of unproven ones, 0 = none
+	rate       *bucket.Table // new connections, nil = no limit
+	handshakes *bucket.Table // nil = no limit
 }
 
 // wide are the prefix lengths beyond the finest, and what they may have as a multiple of the

@@ -20,18 +20,22 @@ import (
 // place of the oldest unproven connection of its loop. So good clients, who prove themselves within
 // moments, come in also while the places are full, and what is shed has had the most time.
 
-// evictAfter is how old an unproven connection must be to lose its place to a newcomer: a good
-// client across the world has its first frame here by then.
-const evictAfter = 250 * time.Millisecond
+// evictAfter is how old an unproven connection must be to lose its place to a newcomer. TLS 1.2 and a
+// request are three round trips: 160 ms each, from one side of the world to the other.
+const evictAfter = 500 * time.Millisecond
 
 // AdmitProxy is Admit for a peer that must send a PROXY header: its own address has no per-source
-// limits, and its phase is Proxy. Identify tells whose connection it is.
+// limits, and its phase is Proxy. Identify tells whose connection it is, and asks for a place among
+// the unproven.
 func (l *Loop) AdmitProxy(p *Policy) (ID, Reason) {
-	id, r := l.Admit(p, netip.Addr{})
-	if r == OK {
-		l.Phase(id, Proxy)
+	id, r := l.admitExempt(p)
+	if r != OK {
+		l.counts.Shed[r]++
+		return 0, r
 	}
-	return id, r
+	l.counts.Admitted++
+	l.Phase(id, Proxy)
+	return id, OK
 }
 
 // Identify counts an admitted connection, which has proved nothing yet, for the source peer: what
@@ -46,9 +50,10 @@ func (l *Loop) Identify(id ID, peer netip.Addr) Reason {
 	p := l.policies[c.policy]
 	var at standing
 	r := l.count(p, key, &at)
-	if r == OK && !at.alone && l.crowded(int(l.guard.unproven.Load())-1) {
-		l.takeBack(p, uint8(key.Family), &at, at.n)
-		r = ShedUnproven
+	if r == OK {
+		if r = l.earlyDrop(at.alone, id); r != OK {
+			l.takeBack(p, uint8(key.Family), &at, at.n)
+		}
 	}
 	if r != OK {
 		l.counts.Shed[r]++
@@ -60,15 +65,66 @@ func (l *Loop) Identify(id ID, peer netip.Addr) Reason {
 	return OK
 }
 
-// Handshake charges the source with a TLS handshake: OK or ShedSourceHandshakes. To be asked before
-// anything is computed for it.
+// Handshake charges the source, and its wider prefixes with their larger shares, with a TLS
+// handshake: OK, ShedSourceHandshakes or ShedPrefixHandshakes. A handshake that is refused is not
+// charged. To be asked before anything is computed.
 func (l *Loop) Handshake(id ID) Reason {
-	c := &l.conns[id]
-	if t := l.policies[c.policy].handshakes[c.flags>>kindShift]; t != nil && !t.AllowOne(&c.handle, l.now) {
-		l.counts.Shed[ShedSourceHandshakes]++
-		return ShedSourceHandshakes
+	var at shaking
+	levels := l.shakingAt(id, &at)
+	for i := range levels {
+		if !levels[i].handshakes.AllowOne(at.place(i), l.now) {
+			for k := range levels[:i] {
+				levels[k].handshakes.Refund(at.place(k), 1, l.now)
+			}
+			r := finest(i, ShedSourceHandshakes, ShedPrefixHandshakes)
+			l.counts.Shed[r]++
+			return r
+		}
 	}
 	return OK
+}
+
+// HandshakeCost charges n more handshakes for one that took as long. They are taken whether they are
+// there or not; the debt ends at ten bursts.
+func (l *Loop) HandshakeCost(id ID, n int) {
+	var at shaking
+	levels := l.shakingAt(id, &at)
+	for i := range levels {
+		levels[i].handshakes.Take(at.place(i), uint64(max(0, n)), l.now)
+	}
+}
+
+// shaking is where a connection's handshakes are counted.
+type shaking struct {
+	source *bucket.Handle // the record's own, which keeps its hints
+	wide   [census.Levels]bucket.Handle
+}
+
+func (s *shaking) place(level int) *bucket.Handle {
+	if level == 0 {
+		return s.source
+	}
+	return &s.wide[level]
+}
+
+// shakingAt fills in at and returns the levels that go with it; none for an exempt connection, or
+// where handshakes are not limited. What one level limits all do.
+func (l *Loop) shakingAt(id ID, at *shaking) []level {
+	c := &l.conns[id]
+	kind := c.flags >> kindShift
+	if kind == exempt {
+		return nil
+	}
+	levels := l.policies[c.policy].levels[kind]
+	if levels[0].handshakes == nil {
+		return nil
+	}
+	at.source = &c.handle
+	key := source.Key{Bits: l.cold[id].bits, Family: source.Family(kind)}
+	for i := 1; i < len(levels); i++ {
+		at.wide[i] = bucket.HandleOf(l.guard.hash.Sum(key.Wide(levels[i].bits).Bits))
+	}
+	return levels
 }
 
 // Unproven is the number of unproven connections of all loops. Any goroutine.
@@ -118,10 +174,14 @@ func (l *Loop) takeBack(p *Policy, kind uint8, at *standing, n int) {
 	l.guard.census.Remove(p.domain, at.places[:at.n], true)
 }
 
-// earlyDrop decides whether there is a place among the unproven for a newcomer, and makes one.
-func (l *Loop) earlyDrop(alone bool) Reason {
+// earlyDrop decides whether there is a place among the unproven for a newcomer, and makes one. self
+// is none, or the newcomer's ID when it is among them already.
+func (l *Loop) earlyDrop(alone bool, self ID) Reason {
 	n := int(l.guard.unproven.Load())
-	if !alone && l.crowded(n) || alone && n >= l.guard.cfg.MaxUnproven && !l.makeRoom() {
+	if self != none {
+		n--
+	}
+	if !alone && l.crowded(n) || alone && n >= l.guard.cfg.MaxUnproven && !l.makeRoom(self) {
 		return ShedUnproven
 	}
 	return OK
@@ -145,15 +205,18 @@ func (l *Loop) chance(n, m uint64) bool {
 	return (x*0x2545f4914f6cdd1d)>>32*m>>32 < n
 }
 
-// makeRoom ends the oldest unproven connection of this loop, if it has had its time.
-func (l *Loop) makeRoom() bool {
+// makeRoom ends the oldest unproven connection of this loop, if it has had its time and is not self.
+func (l *Loop) makeRoom(self ID) bool {
 	id := l.oldest
+	if id == self && id != none {
+		id = l.cold[id].next
+	}
 	if id == none || l.Evict == nil || l.now.Sub(l.cold[id].admitted) < evictAfter {
 		return false
 	}
 	l.counts.Shed[ShedUnproven]++
 	l.Evict(id)
-	return l.oldest != id
+	return true
 }
 
 // begun puts a new connection behind the other unproven ones.

@@ -256,6 +256,92 @@ func TestHandshakesOfASource(t *testing.T) {
 	}
 }
 
+// The /64s of a /56 have 8 times the handshakes of one, those of a /48 32 times, an IPv4 /24 16 times.
+func TestHandshakesOfAPrefix(t *testing.T) {
+	for _, c := range []struct {
+		addr func(i int) netip.Addr
+		want int
+	}{
+		{func(i int) netip.Addr { return v6(0x20010db8_00010000|uint64(i%256), 1) }, 8},
+		{func(i int) netip.Addr { return v6(0x20010db8_00010000|uint64(i*257%65536), 1) }, 32},
+		{func(i int) netip.Addr { return netip.AddrFrom4([4]byte{192, 0, 2, byte(i)}) }, 16},
+	} {
+		r := newRig(t, Config{MaxUnproven: 20_000}, Limits{SourceHandshakeRate: 1, SourceHandshakeBurst: 3})
+		for i := range 1000 {
+			id := r.admit(c.addr(i).String())
+			if got := r.l.Handshake(id); got != OK {
+				if got != ShedPrefixHandshakes || i != 3*c.want {
+					t.Errorf("%v after %d, want %v after %d", got, i, ShedPrefixHandshakes, 3*c.want)
+				}
+				break
+			}
+			if i == 999 {
+				t.Error("never refused")
+			}
+		}
+	}
+}
+
+// A handshake that was expensive is paid for afterwards, as a debt of ten bursts at most, and by
+// nobody else.
+func TestHandshakeCost(t *testing.T) {
+	r := newRig(t, Config{}, Limits{SourceHandshakeRate: 10, SourceHandshakeBurst: 20})
+	a, b := r.admit("192.0.2.1"), r.admit("198.51.100.1")
+	if got := r.l.Handshake(a); got != OK {
+		t.Fatal(got)
+	}
+	r.l.HandshakeCost(a, 39) // 40 in all: 20 of debt
+	r.l.HandshakeCost(a, 0)
+	if got := r.l.Handshake(a); got != ShedSourceHandshakes {
+		t.Error(got)
+	}
+	if got := r.l.Handshake(b); got != OK {
+		t.Errorf("another source pays: %v", got)
+	}
+	r.l.Turn(start + mono.Time(1900*time.Millisecond))
+	if got := r.l.Handshake(a); got != ShedSourceHandshakes {
+		t.Errorf("before the debt is paid: %v", got)
+	}
+	r.l.Turn(start + mono.Time(2200*time.Millisecond))
+	if got := r.l.Handshake(a); got != OK {
+		t.Errorf("when it is: %v", got)
+	}
+	r.l.HandshakeCost(a, 1_000_000)
+	r.l.Turn(start + mono.Time(23*time.Second))
+	if got := r.l.Handshake(a); got != OK {
+		t.Errorf("debt has no end: %v", got)
+	}
+}
+
+// A proxy's connections push nobody out before it is known whose they are.
+func TestProxiedNewcomersMakeRoomWhenTheyAreKnown(t *testing.T) {
+	r := evicting(newRig(t, Config{MaxUnproven: 4}, Limits{SourceConnRate: 1, SourceConnBurst: 1}))
+	oldest := r.admit("10.0.0.1")
+	for _, a := range []string{"10.0.0.2", "10.0.0.3", "10.0.0.4"} {
+		r.admit(a)
+	}
+	r.l.Turn(start + mono.Time(evictAfter))
+	identify := func(a string) Reason {
+		id, reason := r.l.AdmitProxy(r.p)
+		if reason != OK {
+			t.Fatal(reason)
+		}
+		if reason = r.l.Identify(id, netip.MustParseAddr(a)); reason != OK {
+			r.l.Gone(id)
+		}
+		return reason
+	}
+	if got := identify("10.0.0.1"); got != ShedSourceConnRate || len(r.ended) != 0 {
+		t.Fatalf("%v, %v ended", got, r.ended)
+	}
+	if got := identify("10.0.0.5"); got != OK || len(r.ended) != 1 || r.ended[oldest] != ShedUnproven {
+		t.Fatalf("%v, %v ended", got, r.ended)
+	}
+	if n := r.g.Unproven(); n != 4 {
+		t.Errorf("%d unproven", n)
+	}
+}
+
 func TestDeadlinesBeforeTheFirstFrame(t *testing.T) {
 	r := newRig(t, Config{}, Limits{ProxyTimeout: time.Second, HandshakeTimeout: 2 * time.Second, FirstFrameTimeout: 3 * time.Second})
 	silent, _ := r.l.AdmitProxy(r.p)
@@ -287,6 +373,14 @@ func TestDeadlinesBeforeTheFirstFrame(t *testing.T) {
 		if r.ended[w.id] != w.reason || late < 0 || late > 50*time.Millisecond {
 			t.Errorf("connection %d: %v, %v after its time; want %v", w.id, r.ended[w.id], late, w.reason)
 		}
+	}
+}
+
+func TestHandshakesAllocateNothing(t *testing.T) {
+	r := newRig(t, Config{}, DefaultLimits())
+	id := r.admit("2001:db8::1")
+	if n := testing.AllocsPerRun(100, func() { r.l.Handshake(id); r.l.HandshakeCost(id, 2) }); n != 0 {
+		t.Errorf("%v allocations", n)
 	}
 }
 

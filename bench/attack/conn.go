@@ -18,7 +18,7 @@ const (
 	readsPerTurn = 4
 )
 
-// conn is one connection of an attack: 32 bytes. What an attack needs beside stands in a slice of its own,
+// conn is one connection of an attack: 24 bytes. What an attack needs beside stands in a slice of its own,
 // parallel to run.conns. fd ≥ 0 ⇔ the slot is not free.
 type conn struct {
 	fd         int32

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 
@@ -26,9 +27,10 @@ const (
 	alarmExpires      = "certificate_expires"
 )
 
-// certFields are what a log line tells about a certificate. Its names are escaped as all text is.
+// certFields are what a log line tells about a certificate. Its names are one text, with spaces between,
+// and escaped as all text is: what the log is cleaned by would write an array as text with brackets.
 func certFields(event string, i certs.Info) []zap.Field {
-	return []zap.Field{zap.String("event", event), zap.Strings("names", i.Names), zap.Time("not-after", i.NotAfter),
+	return []zap.Field{zap.String("event", event), zap.String("names", strings.Join(i.Names, " ")), zap.Time("not-after", i.NotAfter),
 		zap.String("fingerprint", i.Fingerprint), zap.String("key", i.Key), zap.String("source", i.Source)}
 }
 
@@ -45,6 +47,9 @@ func logChanges(log *zap.Logger) hooks {
 				log.Error("a certificate was not reloaded: the old one stays", append(certFields(eventReloadFailed, c.Info), zap.Error(c.Err))...)
 			default:
 				log.Info("a certificate was reloaded", certFields(eventReloaded, c.Info)...)
+				if len(c.Info.Names) == 0 {
+					namelessWarning(c.Info).log(log)
+				}
 			}
 		},
 		acme: func(e acme.Event) {
@@ -106,7 +111,7 @@ const (
 // expiryWatch warns of certificates that are about to end. End it with close.
 type expiryWatch struct {
 	log    *zap.Logger
-	list   func() []certs.Info
+	list   func() []watched
 	warned map[string]time.Time // by fingerprint: when last
 
 	closing sync.Once
@@ -115,7 +120,7 @@ type expiryWatch struct {
 }
 
 // watchExpiry looks at once, and then every hour.
-func watchExpiry(log *zap.Logger, list func() []certs.Info) *expiryWatch {
+func watchExpiry(log *zap.Logger, list func() []watched) *expiryWatch {
 	w := &expiryWatch{log: log, list: list, warned: map[string]time.Time{}, stop: make(chan struct{}), done: make(chan struct{})}
 	w.look(time.Now())
 	go func() {
@@ -152,10 +157,15 @@ func (w *expiryWatch) look(now time.Time) {
 			continue
 		}
 		seen[c.Fingerprint] = now
-		fields := append(certFields(alarmExpires, c), zap.Duration("left", left.Round(time.Minute)))
-		if left < 0 {
+		fields := append(certFields(alarmExpires, c.Info), zap.Duration("left", left.Round(time.Minute)))
+		switch {
+		case left < 0 && c.clientCA:
+			w.log.Error("a certificate of the client CA is expired: clients that it has signed for are refused", fields...)
+		case left < 0:
 			w.log.Error("a certificate is expired: clients refuse it", fields...)
-		} else {
+		case c.clientCA:
+			w.log.Warn("a certificate of the client CA expires soon: renew it", fields...)
+		default:
 			w.log.Warn("a certificate expires soon: renew it", fields...)
 		}
 	}

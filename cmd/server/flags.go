@@ -30,6 +30,7 @@ const (
 	benchRate     = "1000000000"
 	benchByteRate = "10GiB"
 	benchConns    = "max-conns" // as many as the process takes
+	benchTwice    = "2 x max-conns"
 )
 
 // group is a heading of -help and of docs/operations.md with its flags.
@@ -51,7 +52,7 @@ var flags = []group{
 			help:    "HOST:PORT of metrics, health and profiles, or off. Whoever reaches it can profile the process: keep it private"},
 		{name: "proxy-from", kind: prefixes, off: true,
 			limit: func(l *limits) any { return &l.proxyFrom },
-			help:  "A network whose connections begin with a PROXY protocol header, version 1 or 2; the address in it is then the source. A header from anybody else is refused, and so is a connection from here without one. May be given several times; off is none"},
+			help:  "A network whose connections begin with a PROXY protocol header, version 1 or 2; the address in it is then the source. A header from anybody else is refused, and so is a connection from here without one. May be given several times, as a parameter too: ?proxy-from=A&proxy-from=B; off is none"},
 		{name: "defer-accept", kind: duration, value: "0", min: int64(time.Second), max: int64(time.Minute), zero: "off",
 			limit: func(l *limits) any { return &l.deferAccept },
 			help:  "Keep connections that send nothing in the kernel for about this long, whole seconds. Silent connections then cost nothing, and do not count against their source"},
@@ -61,9 +62,9 @@ var flags = []group{
 			setting: func(s *settings) any { return &s.engine.Guard.MaxConns },
 			limit:   func(l *limits) any { return &l.MaxConns },
 			help:    "Open connections in all; as a parameter, of one listener, where 0 is no limit"},
-		{name: "max-unproven", kind: count, value: "0", auto: "half of max-conns, at least 128", min: 1, max: 2 * maxConns, zero: "automatic",
+		{name: "max-unproven", kind: count, value: "0", auto: "half of max-conns, at least 128", bench: benchTwice, min: 1, max: 2 * maxConns, zero: "automatic",
 			setting: func(s *settings) any { return &s.engine.Guard.MaxUnproven },
-			help:    "Open connections in all that have not completed a first frame, and before it a TLS handshake. From half of it on newcomers are turned away at random, but for a source's only one; when it is reached the oldest makes room"},
+			help:    "Open connections in all that have not completed a first frame; with TLS, the handshake included. From half of it on newcomers are turned away at random, but for a source's only one; when it is reached the oldest makes room"},
 		{name: "fd-reserve", kind: count, value: "0", auto: "64 and what loops and listeners need", min: 1, max: 1 << 20, zero: "automatic",
 			setting: func(s *settings) any { return &s.engine.FDReserve },
 			help:    "File descriptors kept for everything but clients"},
@@ -111,7 +112,10 @@ var flags = []group{
 			help: "Turn away clients that ask for a name that no certificate has, or for none, as those do that connect to an IP address"},
 		{name: "max-handshakes", kind: count, value: "2048", min: 1, max: 1 << 20, schemes: tlsSchemes, when: (*settings).hasTLS,
 			setting: func(s *settings) any { return &s.engine.MaxHandshakes },
-			help:    "TLS handshakes under way, about 28 KiB each; above, the one that has waited longest for its peer makes room"},
+			help:    "TLS handshakes under way, about 28 KiB each and twice what the client sends; above, the one that has waited longest for its peer makes room"},
+		{name: "handshake-queue", kind: count, value: "512", min: 1, max: 1 << 20, schemes: tlsSchemes, when: (*settings).hasTLS,
+			setting: func(s *settings) any { return &s.engine.HandshakeQueue },
+			help:    "New TLS handshakes that may wait for a worker; more are shed. 512 are about an eighth of a second of one worker"},
 		{name: "handshake-workers", kind: count, value: "0", auto: "one for two CPUs", min: 1, max: 256, zero: "automatic",
 			setting: func(s *settings) any { return &s.engine.HandshakeWorkers },
 			help:    "Goroutines that compute TLS handshakes"},
@@ -131,7 +135,7 @@ var flags = []group{
 			help:    "A PEM file with the roots that the directory's own certificate is checked against, for a private CA"},
 		{name: "acme-cache", kind: text, unit: "DIRECTORY", value: "/var/lib/weir/acme", check: checkPath,
 			setting: func(s *settings) any { return &s.acme.Cache },
-			help:    "Where keys and certificates are kept, for their owner only"},
+			help:    "Where keys and certificates are kept, for their owner only: one that is open to others is refused"},
 	}},
 	{"Frames and bytes", []row{
 		{name: "source-frame-rate", kind: rate, value: "2000", bench: benchRate, max: bucket.MaxRate, zero: "no limit",
@@ -234,7 +238,7 @@ var flags = []group{
 			help:    "Goroutines for work that may block"},
 		{name: "profile", kind: word, value: "default", words: []string{"default", "bench"},
 			setting: func(s *settings) any { return &s.profile },
-			help:    "bench lifts the per-source limits and those on a connection's bytes so far that one address can load-test the server, with every check still running. Flags that are given win over it"},
+			help:    "bench lifts the per-source limits, those on a connection's bytes and max-unproven so far that one address can load-test the server, with every check still running. Flags that are given win over it"},
 		{name: "log-level", kind: word, value: "info", words: []string{"debug", "info", "warn", "error"},
 			setting: func(s *settings) any { return &s.logLevel },
 			help:    "Least level that is logged"},

@@ -94,6 +94,12 @@ var beside = map[string][]string{
 	"cert":            {"-listen=https://:1", "-key=k"},
 	"key":             {"-listen=https://:1", "-cert=c"},
 	"tls-self-signed": {"-listen=https://:1"},
+	"tls-min":         {"-listen=https://:1", "-tls-self-signed"},
+	"sni-strict":      {"-listen=https://:1", "-tls-self-signed"},
+	"acme-email":      {"-listen=https://:1", "-acme-domain=a.example"},
+	"acme-directory":  {"-listen=https://:1", "-acme-domain=a.example"},
+	"acme-ca":         {"-listen=https://:1", "-acme-domain=a.example"},
+	"acme-cache":      {"-listen=https://:1", "-acme-domain=a.example"},
 	"tls-client-ca":   {"-listen=https://:1", "-tls-self-signed"},
 	"tls-client-auth": {"-listen=https://:1", "-tls-self-signed", "-tls-client-ca=ca"},
 	"acme-domain":     {"-listen=https://:1"},
@@ -194,12 +200,23 @@ func TestWrongInputIsOnePlainLine(t *testing.T) {
 		{[]string{"-listen", "http://:1?min-rate-grace=0"}, "", "-listen http://:1?min-rate-grace=0: min-rate-grace 0: must not be 0", 2, "the same at one listener"},
 		{[]string{"-listen", "https://:1"}, "", "-listen https://:1: needs a certificate: give -cert and -key, -acme-domain or -tls-self-signed", 2, "TLS without a certificate"},
 		{[]string{"-listen", "line+tls://:1"}, "", "-listen line+tls://:1: needs a certificate", 2, "whatever is spoken"},
-		{[]string{"-cert", "a", "-cert", "b", "-key", "c", "-listen", "https://:1"}, "", "-key: 1 for 2 of -cert: give one for each, in the same order", 2, "a key is missing"},
-		{[]string{"-key", "c", "-listen", "https://:1"}, "", "-key: 1 for 0 of -cert", 2, "and here all but it"},
+		{[]string{"-cert", "a", "-cert", "b", "-key", "c", "-listen", "https://:1"}, "", "-cert is given 2 times and -key 1 time: give a -key for each -cert, in the same order", 2, "a key is missing"},
+		{[]string{"-cert", "a", "-listen", "https://:1"}, "", "weir: -cert is given 1 time and -key 0 times: give a -key for each -cert", 2, "the only key is missing"},
+		{[]string{"-key", "c", "-listen", "https://:1"}, "", "weir: -cert is given 0 times and -key 1 time", 2, "and here all but it"},
+		{[]string{"-listen", "https://:1"}, "WEIR_CERT=a,b", "weir: WEIR_CERT is given 2 times and -key 0 times", 2, "where it was given"},
 		{[]string{"-cert", "a", "-key", "b"}, "", "-cert: no listener speaks TLS; add one, such as -listen https://:8443", 2, "a certificate that nobody sees"},
 		{[]string{"-tls-self-signed"}, "", "-tls-self-signed: no listener speaks TLS", 2, "the same"},
 		{[]string{"-acme-domain", "a.example"}, "", "-acme-domain: no listener speaks TLS", 2, "the CA would find nobody"},
 		{[]string{"-tls-client-ca", "x"}, "", "-tls-client-ca: no listener speaks TLS", 2, "and nobody be asked"},
+		{[]string{"-tls-client-auth", "optional"}, "", "-tls-client-auth: no listener speaks TLS", 2, "the same"},
+		{[]string{"-tls-min", "1.3", "-listen", "http://:1"}, "", "-tls-min: no listener speaks TLS", 2, "what is plain has no version"},
+		{nil, "WEIR_SNI_STRICT=true", "WEIR_SNI_STRICT: no listener speaks TLS", 2, "nor a name, wherever it is given"},
+		{[]string{"-acme-email", "a@b.example"}, "", "-acme-email: nothing is obtained without -acme-domain; give it, or leave this out", 2, "for whom?"},
+		{[]string{"-listen", "https://:1", "-tls-self-signed", "-acme-cache", "/x"}, "", "-acme-cache: nothing is obtained without -acme-domain", 2, "with TLS too"},
+		{[]string{"-acme-ca", "/x"}, "", "-acme-ca: nothing is obtained without", 2, "the same"},
+		{[]string{"-acme-directory", "https://a.example/"}, "", "-acme-directory: nothing is obtained without", 2, "the same"},
+		{[]string{"-acme-email", "mailto:a@b.example"}, "", "-acme-email mailto:a@b.example: must be an address such as ops@example.com", 2, "an address, not its URL"},
+		{[]string{"-listen", "http://:1?proxy-from=10.0.0.0/8,127.0.0.0/8"}, "", "-listen 127.0.0.0/8: must be SCHEME://HOST:PORT or SCHEME://unix:/PATH, with http, https, frames, frames+tls, line or line+tls; commas stand between listeners: repeat a parameter instead, FLAG=A&FLAG=B", 2, "a list in a parameter"},
 		{[]string{"-listen", "https://:1", "-tls-self-signed", "-tls-client-auth", "required"}, "", "-tls-client-auth required: needs -tls-client-ca", 2, "checked against what?"},
 		{[]string{"-listen", "https://:1?tls-client-auth=optional", "-tls-self-signed"}, "", "-listen https://:1?tls-client-auth=optional: tls-client-auth needs -tls-client-ca", 2, "the same at one listener"},
 		{[]string{"-tls-client-auth", "yes"}, "", "-tls-client-auth yes: must be off, optional or required", 2, "no such word"},
@@ -359,7 +376,7 @@ func TestProfileBenchLiftsWhatIsPerSource(t *testing.T) {
 			return
 		}
 		was, is := r.written(r.field(def)), r.written(r.field(s))
-		perSource := strings.HasPrefix(r.name, "source-") && r.name != "source-table" || strings.HasPrefix(r.name, "conn-byte-")
+		perSource := strings.HasPrefix(r.name, "source-") && r.name != "source-table" || strings.HasPrefix(r.name, "conn-byte-") || r.name == "max-unproven"
 		switch {
 		case perSource && (slices.Equal(was, is) || is[0] == "0"):
 			t.Errorf("%s is %v: must be lifted, and not off", r.name, is)
@@ -369,6 +386,12 @@ func TestProfileBenchLiftsWhatIsPerSource(t *testing.T) {
 	})
 	if s.limits.SourceConns != s.engine.Guard.MaxConns {
 		t.Errorf("source-conns %d, max-conns %d", s.limits.SourceConns, s.engine.Guard.MaxConns)
+	}
+	if got, want := s.engine.Guard.MaxUnproven, 2*s.engine.Guard.MaxConns; got != want {
+		t.Errorf("max-unproven %d, want %d: from half of it on newcomers are turned away", got, want)
+	}
+	if got := mustResolve(t, "-max-unproven", "7", "-profile", "bench").engine.Guard.MaxUnproven; got != 7 {
+		t.Errorf("given, and %d", got)
 	}
 	if got := mustResolve(t, "-source-conns", "3", "-profile", "bench").limits; got.SourceConns != 3 || got.SourceConnRate != bucket.MaxRate {
 		t.Errorf("flags win over the profile: %d, %d", got.SourceConns, got.SourceConnRate)
@@ -416,7 +439,7 @@ func TestTheTableIsWhole(t *testing.T) {
 		lifetime drain-timeout min-rate min-rate-grace max-frame max-header max-body max-out log-level log-format check print-config
 		version profile config workers max-buffered cert key tls-self-signed tls-min tls-client-ca tls-client-auth sni-strict
 		acme-domain acme-email acme-directory acme-ca acme-cache proxy-from proxy-timeout handshake-timeout handshake-workers
-		max-handshakes max-unproven source-unproven source-handshake-rate source-handshake-burst`) {
+		max-handshakes handshake-queue max-unproven source-unproven source-handshake-rate source-handshake-burst`) {
 		if rowNamed(name) == nil {
 			t.Errorf("no flag %s: scripts rely on it", name)
 		}

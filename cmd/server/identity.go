@@ -63,28 +63,42 @@ func openIdentity(s *settings, h hooks) (*identity, error) {
 	return id, nil
 }
 
-// checkIdentity reads the files that s names, for -check: nothing is made, and nobody is asked.
-func checkIdentity(s *settings) error {
-	if !s.hasTLS() {
-		return nil
-	}
-	cfg, err := s.certsConfig()
-	if err != nil {
-		return err
-	}
-	if len(s.acme.Domains) > 0 {
-		if err := s.acme.Check(); err != nil {
-			return fileAdvice(err)
+// checkIdentity reads the files that s names, for -check: nothing is made, and nobody is asked. It warns
+// of what can be served and is probably not meant.
+func checkIdentity(s *settings) (warnings []string, err error) {
+	var id *identity
+	if s.hasTLS() {
+		cfg, err := s.certsConfig()
+		if err != nil {
+			return nil, err
 		}
-		cfg.More = func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return nil, nil }
+		if len(s.acme.Domains) > 0 {
+			if err := s.acme.Check(); err != nil {
+				return nil, fileAdvice(err)
+			}
+			cfg.More = func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return nil, nil }
+		}
+		cfg.Every = -1
+		id = &identity{}
+		if id.store, err = certs.Open(cfg); err != nil {
+			return nil, fileAdvice(err)
+		}
+		defer id.close()
 	}
-	cfg.Every = -1
-	store, err := certs.Open(cfg)
-	if err != nil {
-		return fileAdvice(err)
+	served := id.certificates()
+	for _, w := range s.warnings(served) {
+		warnings = append(warnings, w.text)
 	}
-	store.Close()
-	return nil
+	for _, c := range id.watched() {
+		what := ""
+		if c.clientCA {
+			what = "client CA "
+		}
+		if text, over := overText(what, c.Info, time.Now()); over {
+			warnings = append(warnings, text)
+		}
+	}
+	return warnings, nil
 }
 
 // certsConfig is what the flags say about certificates, but for ACME.
@@ -192,11 +206,35 @@ func (id *identity) clientCA() (certs.Info, bool) {
 	return id.store.ClientCA()
 }
 
-// expiries is certificates for the metrics, under the first of their names, or what stands for it.
-func (id *identity) expiries() (list []metrics.Certificate) {
+// watched is a certificate whose end matters: one that is served, or of the roots of client certificates
+// the one that ends first.
+type watched struct {
+	certs.Info
+	clientCA bool
+}
+
+func (id *identity) watched() (list []watched) {
 	for _, c := range id.certificates() {
+		list = append(list, watched{c, false})
+	}
+	if ca, ok := id.clientCA(); ok {
+		list = append(list, watched{ca, true})
+	}
+	return list
+}
+
+// clientCAName is what the metrics call the client CA: none of its own names, so that an alert on it
+// outlives the root that ends first.
+const clientCAName = "client CA"
+
+// expiries is what is watched for the metrics, under the first of its names, or what stands for it.
+func (id *identity) expiries() (list []metrics.Certificate) {
+	for _, c := range id.watched() {
 		name := c.Source
-		if len(c.Names) > 0 {
+		switch {
+		case c.clientCA:
+			name = clientCAName
+		case len(c.Names) > 0:
 			name = c.Names[0]
 		}
 		list = append(list, metrics.Certificate{Name: events.Clean(name, 253), NotAfter: c.NotAfter})

@@ -83,9 +83,9 @@ func TestPoliciesOfListeners(t *testing.T) {
 		auth     tls.ClientAuthType
 		alpn     string
 	}{
-		{"web", tls.VersionTLS12, tls.VerifyClientCertIfGiven, "http/1.1"},
-		{"frames", tls.VersionTLS13, tls.RequireAndVerifyClientCert, ""},
-		{"line", tls.VersionTLS12, tls.VerifyClientCertIfGiven, ""},
+		{"web", tls.VersionTLS12, tls.RequestClientCert, "http/1.1"},
+		{"frames", tls.VersionTLS13, tls.RequireAnyClientCert, ""},
+		{"line", tls.VersionTLS12, tls.RequestClientCert, ""},
 	} {
 		cfg := id.config(c.listener)()
 		if cfg.MinVersion != c.min || cfg.ClientAuth != c.auth || strings.Join(cfg.NextProtos, " ") != c.alpn || cfg.ClientCAs == nil {
@@ -100,7 +100,8 @@ func TestPoliciesOfListeners(t *testing.T) {
 	if s.listeners[3].limits.SourceHandshakeRate != 10 {
 		t.Error("wiring changes the settings")
 	}
-	if list := id.expiries(); len(list) != 1 || list[0].Name != "a.example" || time.Until(list[0].NotAfter) > time.Hour {
+	if list := id.expiries(); len(list) != 2 || list[0].Name != "a.example" || time.Until(list[0].NotAfter) > time.Hour ||
+		list[1].Name != "client CA" || !list[1].NotAfter.Equal(p.tls.Leaf.NotAfter) {
 		t.Errorf("for the metrics: %+v", list)
 	}
 }
@@ -147,7 +148,7 @@ func TestFilesThatCannotBeUsedNameTheirFlag(t *testing.T) {
 		{[]string{"-cert=" + p.cert, "-key=" + q.key}, "-key " + q.key + ": does not belong to the certificate in " + p.cert},
 		{[]string{"-cert=" + p.key, "-key=" + p.cert}, "-cert " + p.key + ": holds a private key and no certificate: perhaps the two files are swapped"},
 		{[]string{"-cert=" + dir, "-key=" + p.key}, "-cert " + dir + ": is no regular file"},
-		{[]string{"-tls-self-signed", "-tls-client-ca=" + p.key}, "-tls-client-ca " + p.key + ": holds no PEM certificate"},
+		{[]string{"-tls-self-signed", "-tls-client-ca=" + p.key}, "-tls-client-ca " + p.key + ": holds no whole PEM certificate"},
 		{[]string{"-acme-domain=a.example", "-acme-cache=" + dir + "/acme", "-acme-ca=" + dir + "/no such"}, `-acme-ca "` + dir + `/no such": there is no such file`},
 		{[]string{"-acme-domain=a.example", "-acme-cache=" + p.cert}, "-acme-cache " + p.cert + ": not a directory"},
 	} {
@@ -162,8 +163,7 @@ func TestFilesThatCannotBeUsedNameTheirFlag(t *testing.T) {
 		if code := complain(&out, err); code != exitFailed || !strings.HasPrefix(out.String(), "weir: "+c.want) || strings.Count(out.String(), "\n") != 1 {
 			t.Errorf("%v: exit code %d, got %q, want %q", c.args, code, out.String(), c.want)
 		}
-		checked := checkIdentity(s)
-		if isCache := strings.HasPrefix(c.want, "-acme-cache"); isCache != (checked == nil) || !isCache && checked.Error() != err.Error() {
+		if _, checked := checkIdentity(s); checked == nil || checked.Error() != err.Error() {
 			t.Errorf("%v: -check says %v", c.args, checked)
 		}
 	}
@@ -176,7 +176,7 @@ func TestChangesAreLogged(t *testing.T) {
 	var out bytes.Buffer
 	log, sink := newLog(&out, "debug", "json")
 	h := logChanges(log)
-	info := certs.Info{Names: []string{"a.example"}, NotAfter: time.Unix(1e9, 0).UTC(), Fingerprint: "AB", Key: "Ed25519", Source: "/a.pem"}
+	info := certs.Info{Names: []string{"a.example", "b\n.example"}, NotAfter: time.Unix(1e9, 0).UTC(), Fingerprint: "AB", Key: "Ed25519", Source: "/a.pem"}
 	bad := errors.New("bad\nnews")
 	h.changed(certs.Change{Info: info})
 	h.changed(certs.Change{Info: info, Err: bad})
@@ -197,9 +197,9 @@ func TestChangesAreLogged(t *testing.T) {
 
 	const when = "2001-09-09T01:46:40.000Z"
 	want := []map[string]any{
-		{"level": "info", "event": eventReloaded, "names": "[a.example]", "not-after": when, "fingerprint": "AB", "source": "/a.pem"},
+		{"level": "info", "event": eventReloaded, "names": `a.example b\n.example`, "not-after": when, "fingerprint": "AB", "source": "/a.pem"},
 		{"level": "error", "event": eventReloadFailed, "error": `bad\nnews`, "source": "/a.pem"},
-		{"level": "info", "event": eventCAReloaded, "names": "[a.example]"},
+		{"level": "info", "event": eventCAReloaded, "names": `a.example b\n.example`},
 		{"level": "error", "event": eventCAFailed, "error": `bad\nnews`},
 		{"level": "info", "event": eventObtained, "domain": "a.example", "key": "ECDSA P-256"},
 		{"level": "info", "event": eventObtained, "domain": "a.example"},
@@ -231,11 +231,12 @@ func TestExpiryIsToldOnceADay(t *testing.T) {
 	log, sink := newLog(&out, "info", "json")
 	start := time.Now()
 	days := func(n int) time.Time { return start.Add(time.Duration(n) * 24 * time.Hour) }
-	list := []certs.Info{
-		{Names: []string{"a.example"}, NotBefore: days(-80), NotAfter: days(10), Fingerprint: "A"},
-		{Names: []string{"b.example"}, NotBefore: days(-80), NotAfter: days(100), Fingerprint: "B"},
+	list := []watched{
+		{certs.Info{Names: []string{"a.example"}, NotBefore: days(-80), NotAfter: days(10), Fingerprint: "A"}, false},
+		{certs.Info{Names: []string{"b.example"}, NotBefore: days(-80), NotAfter: days(100), Fingerprint: "B"}, false},
+		{certs.Info{Names: []string{"ours"}, NotBefore: days(-80), NotAfter: days(100), Fingerprint: "C"}, true},
 	}
-	w := &expiryWatch{log: log, list: func() []certs.Info { return list }, warned: map[string]time.Time{}}
+	w := &expiryWatch{log: log, list: func() []watched { return list }, warned: map[string]time.Time{}}
 	at := start
 	for range 72 { // three days, once an hour
 		w.look(at)
@@ -246,6 +247,9 @@ func TestExpiryIsToldOnceADay(t *testing.T) {
 	w.look(days(12)) // renewed
 	list[1].NotAfter = days(13)
 	w.look(days(12))
+	list[2].NotAfter = days(14)
+	w.look(days(12))
+	w.look(days(15))
 	sink.Close(time.Second)
 	var got []string
 	for line := range strings.Lines(out.String()) {
@@ -256,9 +260,13 @@ func TestExpiryIsToldOnceADay(t *testing.T) {
 		if f["event"] != alarmExpires {
 			t.Errorf("event %v", f["event"])
 		}
+		if isCA := strings.Contains(f["msg"].(string), "client CA"); isCA != (f["names"] == "ours") {
+			t.Errorf("%v: %v", f["names"], f["msg"])
+		}
 		got = append(got, f["level"].(string)+" "+f["names"].(string)+" "+f["left"].(string))
 	}
-	want := "warn [a.example] 240h0m0s, warn [a.example] 216h0m0s, warn [a.example] 192h0m0s, error [a.example] -24h0m0s, warn [b.example] 24h0m0s"
+	want := "warn a.example 240h0m0s, warn a.example 216h0m0s, warn a.example 192h0m0s, error a.example -24h0m0s, warn b.example 24h0m0s, " +
+		"warn ours 48h0m0s, error b.example -48h0m0s, error ours -24h0m0s"
 	if text := strings.Join(got, ", "); text != want {
 		t.Errorf("got  %s\nwant %s", text, want)
 	}

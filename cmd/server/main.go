@@ -41,11 +41,11 @@ func run(args []string, stdout, stderr io.Writer) int {
 		printConfig(stdout, s)
 		return exitOK
 	case s.check:
-		if err := checkIdentity(s); err != nil {
+		warnings, err := checkIdentity(s)
+		if err != nil {
 			return complain(stderr, err)
 		}
-		fmt.Fprintf(stdout, "weir: the configuration is good: %d listeners, at most %s connections\n",
-			len(s.listeners), grouped(int64(s.engine.Guard.MaxConns)))
+		fmt.Fprintf(stdout, "weir: %s\n", checkText(s, warnings))
 		return exitOK
 	}
 	if err := serve(s, stderr); err != nil {

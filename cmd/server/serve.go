@@ -99,7 +99,7 @@ func serve(s *settings, stderr io.Writer) error {
 	})
 	tellStart(s, id, e, adminServer, log, sink)
 	id.start()
-	expiry := watchExpiry(log, id.certificates)
+	expiry := watchExpiry(log, id.watched)
 
 	err = waitForEnd(e, signals, log, func() { stopping.Store(true) }, func() { reload(id, log) })
 
@@ -238,6 +238,9 @@ func tellStart(s *settings, id *identity, e *engine.Engine, adminServer *admin.S
 	if adminServer != nil && admin.Exposed(s.admin) {
 		log.Warn("-admin can be reached from other machines: whoever reaches it can profile the process",
 			zap.String("event", "admin_exposed"), zap.String("address", sum.admin))
+	}
+	for _, w := range s.warnings(sum.certificates) {
+		w.log(log)
 	}
 	if len(s.acme.Domains) > 0 && !slices.ContainsFunc(s.listeners, func(l listener) bool { return l.isTLS() && strings.HasSuffix(l.address, ":443") }) {
 		log.Info("ACME: the CA connects to port 443 of each domain, and no TLS listener is there: something must forward it to one",

@@ -60,7 +60,7 @@ func resolve(g given, m machine) (*settings, error) {
 		values := said.values
 		switch {
 		case isGiven:
-		case profile == "bench" && r.bench != "" && r.bench != benchConns:
+		case profile == "bench" && r.bench != "" && r.bench != benchConns && r.bench != benchTwice:
 			values = []string{r.bench}
 		case r.value != "":
 			values = strings.Fields(r.value) // lists have several
@@ -98,8 +98,13 @@ func resolve(g given, m machine) (*settings, error) {
 		}
 	}
 	eachRow(func(r *row) {
-		if _, isGiven := g[r.name]; profile == "bench" && r.bench == benchConns && !isGiven {
+		_, isGiven := g[r.name]
+		switch {
+		case profile != "bench" || isGiven:
+		case r.bench == benchConns:
 			r.mustStore(r.field(s), fmt.Sprint(s.engine.Guard.MaxConns))
+		case r.bench == benchTwice: // half of it would turn newcomers away
+			r.mustStore(r.field(s), fmt.Sprint(2*s.engine.Guard.MaxConns))
 		}
 	})
 	return s, s.checkTogether(g)

@@ -127,7 +127,7 @@ func namesText(names []string) string {
 
 // inForce is a limit's value as printed at start; told is false for rows that are no limits.
 func (r *row) inForce(s *settings) (text string, on, told bool) {
-	if r.limit == nil && r.zero == "" && r.kind != prefixes && r.name != "max-handshakes" || r.action ||
+	if r.limit == nil && r.zero == "" && r.kind != prefixes && r.name != "max-handshakes" && r.name != "handshake-queue" || r.action ||
 		r.name == "loops" || r.name == "workers" || r.name == "handshake-workers" || r.when != nil && !r.when(s) {
 		return "", false, false
 	}
@@ -219,7 +219,7 @@ func (m *summary) log(log *zap.Logger) {
 	log.Info("limits", append([]zap.Field{zap.String("event", "limits")}, limits...)...)
 	for _, l := range s.listeners {
 		if own := l.overrides(s); len(own) > 0 {
-			log.Info("limits of one listener", zap.String("event", "limits"), zap.String("listener", l.name), zap.Strings("limits", own))
+			log.Info("limits of one listener", zap.String("event", "limits"), zap.String("listener", l.name), zap.String("limits", strings.Join(own, ", ")))
 		}
 	}
 	var sum int64

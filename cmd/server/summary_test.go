@@ -85,7 +85,7 @@ func TestStartLinesOfCertificates(t *testing.T) {
 	sink.Close(time.Second)
 	for text, n := range map[string]int{
 		`"event":"certificate",`: 5, `"event":"certificate_awaited","domain":"acme.example"`: 1, `"event":"client_ca",`: 1,
-		`"names":"[soon.example]","not-after":"2026-03-12T00:00:00.000Z","fingerprint":"AB:CD","key":"ECDSA P-256"`: 1,
+		`"names":"soon.example","not-after":"2026-03-12T00:00:00.000Z","fingerprint":"AB:CD","key":"ECDSA P-256"`: 1,
 		`"source":"/etc/weir/d\\x1b.pem"`: 1,
 	} {
 		if got := strings.Count(out.String(), text); got != n {

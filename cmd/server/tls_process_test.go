@@ -95,7 +95,7 @@ func TestProcessReloadsCertificates(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.signal(t, syscall.SIGHUP)
-	if text := s.wait(t, eventReloadFailed); !strings.Contains(text, "holds no PEM private key") {
+	if text := s.wait(t, eventReloadFailed); !strings.Contains(text, "holds no whole PEM private key") {
 		t.Errorf("says %s", text)
 	}
 	if _, _, err := ask(web, &tls.Config{ServerName: "a.example", RootCAs: second.roots}); err != nil {

@@ -52,17 +52,23 @@ func (s *settings) checkTLS(g given) error {
 		return &usageError{g.where(flag) + ": " + fmt.Sprintf(format, args...)}
 	}
 	if c, k := len(s.certs), len(s.keys); c != k {
-		return usage("key", "%d for %d of -cert: give one for each, in the same order", k, c)
+		return &usageError{fmt.Sprintf("%s is given %s and -key %s: give a -key for each -cert, in the same order", g.where("cert"), times(c), times(k))}
 	}
 	for i, d := range s.acme.Domains {
 		if slices.Contains(s.acme.Domains[:i], d) {
 			return &wrongValue{g.where("acme-domain"), d, "is given twice"}
 		}
 	}
+	if len(s.acme.Domains) == 0 {
+		for _, flag := range []string{"acme-email", "acme-directory", "acme-ca", "acme-cache"} {
+			if s.asksFor(g, flag) {
+				return usage(flag, "nothing is obtained without -acme-domain; give it, or leave this out")
+			}
+		}
+	}
 	if !s.hasTLS() {
-		for _, flag := range []string{"cert", "acme-domain", "tls-self-signed", "tls-client-ca"} {
-			r := rowNamed(flag)
-			if text := r.inWords(r.field(s)); text != "off" && text != "false" && text != "" {
+		for _, flag := range []string{"cert", "acme-domain", "tls-self-signed", "tls-client-ca", "tls-client-auth", "tls-min", "sni-strict"} {
+			if s.asksFor(g, flag) {
 				return usage(flag, "no listener speaks TLS; add one, such as -listen https://:8443")
 			}
 		}
@@ -82,4 +88,27 @@ func (s *settings) checkTLS(g given) error {
 		}
 	}
 	return nil
+}
+
+// asksFor reports whether a flag was given, and otherwise than it would be anyway: what -print-config
+// writes names all defaults, and can be read again.
+func (s *settings) asksFor(g given, flag string) bool {
+	r := rowNamed(flag)
+	usual := r.value
+	switch {
+	case r.name == "tls-client-auth":
+		usual = "off" // as it is without TLS
+	case r.isList():
+		usual = "off" // none
+	}
+	_, ok := g[flag]
+	return ok && r.inWords(r.field(s)) != usual
+}
+
+// times is how often something is given, in words.
+func times(n int) string {
+	if n == 1 {
+		return "1 time"
+	}
+	return fmt.Sprintf("%d times", n)
 }

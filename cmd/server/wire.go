@@ -6,6 +6,7 @@ import (
 	"weir/codec/http1"
 	"weir/codec/length"
 	"weir/engine"
+	"weir/engine/certs"
 	"weir/engine/service"
 	"weir/engine/service/echo"
 	"weir/engine/service/hello"
@@ -44,7 +45,7 @@ func wire(s *settings, id *identity, tell func(engine.Event)) engine.Config {
 		cfg.Listeners = append(cfg.Listeners, engine.Listener{
 			Name: l.name, Network: l.network, Address: l.address,
 			Service: answers, MaxIn: int(maxIn), Limits: limits, DeferAccept: l.limits.deferAccept,
-			TLS: id.config(l.name), ProxyFrom: l.proxies(),
+			TLS: id.config(l.name), VerifiedClient: certs.VerifiedClient, ProxyFrom: l.proxies(),
 		})
 	}
 	return cfg

@@ -1,6 +1,8 @@
 package certs
 
 import (
+	"crypto/ecdh"
+	"crypto/rand"
 	"crypto/tls"
 	"fmt"
 	"testing"
@@ -23,6 +25,29 @@ func BenchmarkCertificate(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
 				if c, err := s.certificate(hello); c == nil || err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+// BenchmarkExchange is the server's part of a key exchange, for each that a client could pick: a key
+// of its own, and the secret. The package comment has the numbers.
+func BenchmarkExchange(b *testing.B) {
+	for _, curve := range []ecdh.Curve{ecdh.X25519(), ecdh.P256(), ecdh.P384(), ecdh.P521()} {
+		b.Run(fmt.Sprint(curve), func(b *testing.B) {
+			peer, err := curve.GenerateKey(rand.Reader)
+			if err != nil {
+				b.Fatal(err)
+			}
+			b.ReportAllocs()
+			for b.Loop() {
+				own, err := curve.GenerateKey(rand.Reader)
+				if err != nil {
+					b.Fatal(err)
+				}
+				if _, err := own.ECDH(peer.PublicKey()); err != nil {
 					b.Fatal(err)
 				}
 			}

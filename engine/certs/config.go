@@ -12,8 +12,8 @@ type Config struct {
 	// Pairs are files with certificates. The first pair is what clients get that name nobody, or
 	// somebody whom no certificate has. Any of the others must have a name to be asked for.
 	Pairs []Pair
-	// Own are certificates in memory, such as SelfSigned makes. They come after Pairs and are never
-	// reloaded.
+	// Own are certificates in memory, such as SelfSigned makes, each with its key. They come after
+	// Pairs and are never reloaded.
 	Own []tls.Certificate
 	// ClientCA is a PEM file of the roots that client certificates are checked against, "" for
 	// none. Which listeners ask for client certificates is their Policy's to say.
@@ -74,7 +74,10 @@ type Policy struct {
 	// these, is turned away; one that offers none is served. Empty: whatever is offered is ignored.
 	ALPN []string
 	// ClientAuth is tls.NoClientCert, tls.VerifyClientCertIfGiven (optional) or
-	// tls.RequireAndVerifyClientCert. Those between them check nothing and are refused.
+	// tls.RequireAndVerifyClientCert. Those between them check nothing and are refused. A client may
+	// show at most 5 certificates, its own included; of several CAs with one name the first counts.
+	// The Store verifies in VerifyConnection, so
+	// ConnectionState.VerifiedChains stays empty: see VerifiedClient.
 	ClientAuth tls.ClientAuthType
 }
 

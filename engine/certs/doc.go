@@ -17,7 +17,7 @@
 // configuration has no certificate at all; a GetCertificate or GetConfigForClient that fails becomes
 // internal_error (80), which tells the client that the server is broken. So both of ours return no
 // certificate and no error, and the server's side of the handshake ends with "tls: no certificates
-// configured", which [IsUnknownName] recognises.
+// configured". A test holds the alert to the Go that we build with.
 //
 // # Reloading
 //
@@ -40,16 +40,27 @@
 // that gave it only: each has its own configuration, so nobody carries a ticket from a listener that
 // asks for no client certificate to one that does.
 //
-// A resumed session of TLS 1.3 does not show the certificate again. After a key was stolen, a reload
-// is not enough: restart, so that the keys of tickets go too.
+// Tickets do not depend on a certificate's private key, nor their keys on it. After a private key was
+// stolen, replace and revoke the certificate: sessions that are resumed are with the server itself,
+// whatever it showed when they began. After a memory image was stolen, restart too, so that the keys
+// of tickets go.
+//
+// # Client certificates
+//
+// The Store verifies them itself, in VerifyConnection, which crypto/tls calls in resumed sessions too:
+// whoever comes back with a ticket is checked against the clock and the client CA of now. crypto/tls
+// would verify whatever a client shows, and crypto/x509 try up to 100 signatures to find a way through
+// it; so a client that shows more than 5 certificates, its own included, is turned away first, and of
+// several CAs with one name, which could have signed each other, only the first counts. The price is that ConnectionState.VerifiedChains stays empty: [VerifiedClient] tells whom a connection
+// is with, and is an engine.Listener's VerifiedClient.
 //
 // # What is spoken
 //
 // TLS 1.2 with ECDHE and an AEAD, and TLS 1.3. The suites of TLS 1.2 are named one by one: Go's own
 // list still has CBC with SHA-1, for old clients that lack everything else, and GODEBUG can bring back
 // 3DES and the RSA key exchange. Key exchanges are restricted for another reason: the client picks
-// one, and the server pays for it. Of what Go offers, P-384 costs 6 and P-521 17 times as much as
-// X25519 (356 and 986 µs against 57 on one core of an EPYC), so a flood would pick those; whoever has
-// them has P-256 or X25519 too. The same machine signs 50,000 times a second with ECDSA P-256 and
+// one, and the server pays for it. Of what Go offers, P-384 costs 6 and P-521 19 times as much as
+// X25519 (350 and 1,100 µs against 57 on one core of an EPYC, see BenchmarkExchange), so a flood would
+// pick those; whoever has them has P-256 or X25519 too. The same machine signs 50,000 times a second with ECDSA P-256 and
 // 1,500 times with RSA of 2,048 bits: prefer ECDSA.
 package certs

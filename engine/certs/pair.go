@@ -1,6 +1,7 @@
 package certs
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
@@ -26,28 +27,18 @@ func parsePair(p Pair, certPEM, keyPEM []byte) (*tls.Certificate, error) {
 	wrongKey := func(format string, args ...any) error {
 		return &FileError{RoleKey, p.Key, fmt.Errorf(format, args...)}
 	}
-	var c tls.Certificate
-	hasKey := false
-	for block := range blocks(certPEM) {
-		hasKey = hasKey || strings.HasSuffix(block.Type, "PRIVATE KEY")
-		if block.Type == "CERTIFICATE" {
-			c.Certificate = append(c.Certificate, block.Bytes)
+	chain, err := certificates(certPEM)
+	if err != nil {
+		for block := range blocks(certPEM) {
+			if strings.HasSuffix(block.Type, "PRIVATE KEY") && len(chain) == 0 {
+				return nil, wrongCert("holds a private key and no certificate: perhaps the two files are swapped")
+			}
 		}
+		return nil, wrongCert("%w", err)
 	}
-	switch {
-	case len(c.Certificate) == 0 && hasKey:
-		return nil, wrongCert("holds a private key and no certificate: perhaps the two files are swapped")
-	case len(c.Certificate) == 0:
-		return nil, wrongCert("holds no PEM certificate; it must have a line -----BEGIN CERTIFICATE-----")
-	}
-	for i, der := range c.Certificate {
-		cert, err := x509.ParseCertificate(der)
-		if err != nil {
-			return nil, wrongCert("certificate %d in it cannot be read: %s", i+1, strings.TrimPrefix(err.Error(), "x509: "))
-		}
-		if i == 0 {
-			c.Leaf = cert
-		}
+	c := tls.Certificate{Leaf: chain[0]}
+	for _, one := range chain {
+		c.Certificate = append(c.Certificate, one.Raw)
 	}
 
 	var key *pem.Block
@@ -63,11 +54,10 @@ func parsePair(p Pair, certPEM, keyPEM []byte) (*tls.Certificate, error) {
 	case key == nil && hasCert:
 		return nil, wrongKey("holds a certificate and no private key: perhaps the two files are swapped")
 	case key == nil:
-		return nil, wrongKey("holds no PEM private key; it must have a line -----BEGIN PRIVATE KEY-----")
+		return nil, wrongKey("holds no whole PEM private key, from -----BEGIN PRIVATE KEY----- to -----END PRIVATE KEY-----")
 	case key.Type == "ENCRYPTED PRIVATE KEY" || strings.Contains(key.Headers["Proc-Type"], "ENCRYPTED"):
-		return nil, wrongKey("is encrypted; write it without a password: openssl pkey -in FILE -out FILE")
+		return nil, wrongKey("is encrypted; write a copy without a password, to another file: openssl pkey -in FILE -out NEWFILE")
 	}
-	var err error
 	if c.PrivateKey, err = parseKey(key.Bytes); err != nil {
 		return nil, wrongKey("%w", err)
 	}
@@ -78,6 +68,32 @@ func parsePair(p Pair, certPEM, keyPEM []byte) (*tls.Certificate, error) {
 		return nil, wrongKey("does not belong to the certificate in %s", p.Cert)
 	}
 	return &c, nil
+}
+
+// certificates reads all certificates in a PEM file, one at least. Unlike x509.CertPool it does not leave
+// out what it cannot read, nor what pem.Decode skips because its end is missing: whoever lists a
+// certificate means it, and a chain cut short fails at the clients only. With an error the list is
+// what came before.
+func certificates(content []byte) (list []*x509.Certificate, err error) {
+	for block := range blocks(content) {
+		if block.Type != "CERTIFICATE" {
+			continue
+		}
+		c, err := x509.ParseCertificate(block.Bytes)
+		if err != nil {
+			return list, fmt.Errorf("certificate %d in it cannot be read: %s", len(list)+1, strings.TrimPrefix(err.Error(), "x509: "))
+		}
+		list = append(list, c)
+	}
+	const begin = "-----BEGIN CERTIFICATE-----"
+	begun := bytes.Count(content, []byte(begin))
+	switch {
+	case len(list) == 0:
+		return nil, errors.New("holds no whole PEM certificate, from " + begin + " to -----END CERTIFICATE-----")
+	case begun > len(list):
+		return list, fmt.Errorf("holds %d whole PEM certificates and %d lines %s: one is cut short", len(list), begun, begin)
+	}
+	return list, nil
 }
 
 // blocks are the PEM blocks in b, in order.

@@ -28,6 +28,7 @@ func TestFilesThatCannotBeUsedAreOnePlainLine(t *testing.T) {
 	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
 		t.Fatal(err)
 	}
+	cut := func(pem []byte) []byte { return pem[:len(pem)/2] }
 	small := ca.issue(t, "RSA 1024", time.Hour, "a.example")
 	encrypted := pem.EncodeToMemory(&pem.Block{Type: "ENCRYPTED PRIVATE KEY", Bytes: []byte("x")})
 	oldEncrypted := pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Headers: map[string]string{"Proc-Type": "4,ENCRYPTED", "DEK-Info": "AES-128-CBC,00"}, Bytes: []byte("x")})
@@ -44,20 +45,26 @@ func TestFilesThatCannotBeUsedAreOnePlainLine(t *testing.T) {
 		{fifo, key, "", "is no regular file", RoleCert, "a pipe would block"},
 		{"/dev/zero", key, "", "is no regular file", RoleCert, "endless"},
 		{file("large", make([]byte, maxFile+1)), key, "", "is larger than 4 MiB", RoleCert, "large"},
-		{file("empty", nil), key, "", "holds no PEM certificate", RoleCert, "empty"},
-		{file("der", good.der), key, "", "holds no PEM certificate", RoleCert, "DER"},
+		{file("empty", nil), key, "", "holds no whole PEM certificate", RoleCert, "empty"},
+		{file("der", good.der), key, "", "holds no whole PEM certificate", RoleCert, "DER"},
+		{file("cut", cut(good.certPEM())), key, "", "holds no whole PEM certificate, from -----BEGIN CERTIFICATE----- to -----END CERTIFICATE-----", RoleCert, "cut short"},
+		{file("cut2", append(good.certPEM(), cut(ca.pem())...)), key, "", "holds 1 whole PEM certificates and 2 lines -----BEGIN CERTIFICATE-----: one is cut short", RoleCert, "a chain cut short"},
+		{file("cutwithkey", append(good.keyPEM(t), cut(good.certPEM())...)), key, "", "holds a private key and no certificate", RoleCert, "a key, and half a certificate"},
 		{key, cert, "", "holds a private key and no certificate: perhaps the two files are swapped", RoleCert, "swapped"},
 		{cert, cert, "", "holds a certificate and no private key", RoleKey, "the certificate twice"},
 		{file("bad", rubbish("CERTIFICATE")), key, "", "certificate 1 in it cannot be read", RoleCert, "rubbish inside"},
 		{file("bad2", append(good.certPEM(), rubbish("CERTIFICATE")...)), key, "", "certificate 2 in it cannot be read", RoleCert, "rubbish in the chain"},
-		{cert, file("nokey", []byte("secret")), "", "holds no PEM private key", RoleKey, "no key"},
+		{cert, file("nokey", []byte("secret")), "", "holds no whole PEM private key", RoleKey, "no key"},
+		{cert, file("cutkey", cut(good.keyPEM(t))), "", "holds no whole PEM private key, from -----BEGIN PRIVATE KEY-----", RoleKey, "a key cut short"},
 		{cert, file("badkey", rubbish("PRIVATE KEY")), "", "holds a private key that cannot be read", RoleKey, "rubbish inside"},
-		{cert, file("enc", encrypted), "", "is encrypted; write it without a password: openssl pkey", RoleKey, "encrypted"},
+		{cert, file("enc", encrypted), "", "is encrypted; write a copy without a password, to another file: openssl pkey -in FILE -out NEWFILE", RoleKey, "encrypted"},
 		{cert, file("enc2", oldEncrypted), "", "is encrypted", RoleKey, "encrypted as it was once done"},
 		{cert, file("other", other.keyPEM(t)), "", "does not belong to the certificate in " + cert, RoleKey, "another key"},
 		{file("small", small.certPEM()), file("smallkey", small.keyPEM(t)), "", "has an RSA key of 1024 bits; at least 2048 are needed", RoleCert, "a weak key"},
 		{cert, key, dir + "/nosuch", "there is no such file", RoleClientCA, "missing CA"},
-		{cert, key, key, "holds no PEM certificate", RoleClientCA, "no CA"},
+		{cert, key, key, "holds no whole PEM certificate", RoleClientCA, "no CA"},
+		{cert, key, file("cutca", cut(ca.pem())), "holds no whole PEM certificate", RoleClientCA, "a CA cut short"},
+		{cert, key, file("cutca2", append(ca.pem(), cut(ca.pem())...)), "one is cut short", RoleClientCA, "one of two"},
 		{cert, key, file("badca", append(ca.pem(), rubbish("CERTIFICATE")...)), "certificate 2 in it cannot be read", RoleClientCA, "half a CA"},
 	} {
 		_, err := Open(Config{Pairs: []Pair{{c.cert, c.key}}, ClientCA: c.ca, Every: -1})
@@ -78,7 +85,7 @@ func TestFilesThatCannotBeUsedAreOnePlainLine(t *testing.T) {
 		}
 	}
 	address := ca.issue(t, "P-256", time.Hour, "192.0.2.1").pairIn(t, dir, "address")
-	if _, err := Open(Config{Pairs: []Pair{{cert, file("again", good.keyPEM(t))}, address}}); err == nil || !strings.Contains(err.Error(), "has no DNS name") {
+	if _, err := Open(Config{Pairs: []Pair{{cert, file("again", good.keyPEM(t))}, address}}); err == nil || !strings.Contains(err.Error(), "has no DNS name in its subjectAltName: put it first, or have it issued with one") {
 		t.Errorf("a certificate that nobody can ask for: %v", err)
 	}
 	s := open(t, Config{Pairs: []Pair{address}})

@@ -90,7 +90,7 @@ func TestReload(t *testing.T) {
 	serves("v2.example", "what was there stays")
 	put(t, p.Cert, []byte("-----BEGIN CERTIFICATE-----\nrubbish"))
 	look("another content")
-	look("is told of again", "holds no PEM certificate")
+	look("is told of again", "holds no whole PEM certificate")
 	put(t, p.Cert, v3.certPEM())
 	put(t, p.Key, v3.keyPEM(t))
 	look("repaired", "v3.example")

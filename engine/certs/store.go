@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -31,7 +32,8 @@ type Store struct {
 }
 
 // Open reads all files and returns a Store that serves what is in them. Its error is the first file
-// that cannot be used, as *FileError, or nothing that names a certificate. End it with Close.
+// that cannot be used, as *FileError, one of Own without a certificate or a key, or that there is
+// nothing to serve. End it with Close.
 func Open(cfg Config) (*Store, error) {
 	if cfg.now == nil {
 		cfg.now = time.Now
@@ -64,10 +66,13 @@ func Open(cfg Config) (*Store, error) {
 	}
 	for i := range cfg.Own {
 		c := cfg.Own[i]
+		if len(c.Certificate) == 0 || c.PrivateKey == nil {
+			return nil, fmt.Errorf("certificate %d in memory: lacks its certificate or its key", i+1)
+		}
 		if c.Leaf == nil {
 			leaf, err := x509.ParseCertificate(c.Certificate[0])
 			if err != nil {
-				return nil, err
+				return nil, fmt.Errorf("certificate %d in memory: %w", i+1, err)
 			}
 			c.Leaf = leaf
 		}

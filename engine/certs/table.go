@@ -39,8 +39,9 @@ func newTable(all []*entry) (*table, error) {
 				t.exact[name] = append(t.exact[name], e)
 			}
 		}
+		// The first is for who asks for nothing; of any other nobody could know.
 		if i > 0 && len(e.cert.Leaf.DNSNames) == 0 && !sameNames(e.cert.Leaf, all[0].cert.Leaf) {
-			return nil, &FileError{RoleCert, cmp.Or(e.info.Source, "in memory"), errors.New("has no DNS name, and only the first certificate is served to clients that ask for none")}
+			return nil, &FileError{RoleCert, cmp.Or(e.info.Source, "in memory"), errors.New("has no DNS name in its subjectAltName: put it first, or have it issued with one")}
 		}
 		if i == 0 || sameNames(e.cert.Leaf, all[0].cert.Leaf) {
 			t.first = append(t.first, e)

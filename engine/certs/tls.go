@@ -38,11 +38,15 @@ func (s *Store) build(p Policy) *tls.Config {
 		MaxVersion:       tls.VersionTLS13,
 		CipherSuites:     suites12,
 		CurvePreferences: exchanges,
-		ClientAuth:       p.ClientAuth,
 		Time:             s.cfg.now,
 	}
 	if p.ClientAuth != tls.NoClientCert {
-		base.ClientCAs = s.ca.pool
+		base.ClientAuth = tls.RequestClientCert
+		if p.ClientAuth == tls.RequireAndVerifyClientCert {
+			base.ClientAuth = tls.RequireAnyClientCert
+		}
+		base.ClientCAs = s.ca.pool // tells clients which certificates are wanted
+		base.VerifyConnection = s.ca.verifier(s.cfg.now)
 	}
 	cfg := base.Clone()
 	cfg.NextProtos = p.ALPN
@@ -95,11 +99,3 @@ func (s *Store) certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error
 	}
 	return choose(t.first, hello, now), nil
 }
-
-// unknownName is the text of an error that crypto/tls does not export. A test holds it to the Go that
-// we build with.
-const unknownName = "tls: no certificates configured"
-
-// IsUnknownName reports whether a server's handshake ended because there is no certificate for the
-// name that the client asked for. The client has got the alert unrecognized_name.
-func IsUnknownName(err error) bool { return err != nil && err.Error() == unknownName }

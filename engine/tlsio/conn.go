@@ -28,13 +28,18 @@ type Opened struct {
 	Used int
 	// Lacks is a lower bound of the bytes that the record at the end of the input lacks; at least 1.
 	Lacks int
-	// Records is how many records were opened, Idle how many of them brought no data.
+	// Records is how many records were opened, Idle how many of them brought no data, where a long
+	// one counts as one for each 64 bytes: an update of keys has 27, and what crypto/tls keeps of a
+	// message that is not complete may be long.
 	Records, Idle int
 	// Err is io.EOF when the peer has said that it sends nothing more (close_notify). Any other
 	// error ends the connection: the peer broke the protocol, or says that we did. Nothing is
 	// opened after an error; the same is returned again.
 	Err error
 }
+
+// idleUnit is how many bytes of a record without data count as one such record.
+const idleUnit = 64
 
 // room is what Open needs to be free in its buffer before each record: a record's data, 16 KiB.
 const room = 16 << 10
@@ -66,7 +71,7 @@ func (c *Conn) Open(plain, b []byte, most int, out *[]byte) ([]byte, Opened) {
 		got, err := c.tls.Read(plain[len(plain) : len(plain)+room])
 		plain = plain[:len(plain)+got]
 		if got == 0 {
-			o.Idle++
+			o.Idle += 1 + n/idleUnit
 		}
 		if err != nil && !errors.Is(err, errDry) {
 			o.Err, o.Lacks = err, 1

@@ -24,20 +24,6 @@ func (g *gathering) Write(p []byte) (int, error) {
 
 func (g *gathering) flush() { g.Conn.Write(g.held) }
 
-// tampering flips a bit in the last byte of what is written.
-type tampering struct {
-	net.Conn
-	on bool
-}
-
-func (w *tampering) Write(p []byte) (int, error) {
-	if w.on {
-		p = append([]byte(nil), p...)
-		p[len(p)-1] ^= 1
-	}
-	return w.Conn.Write(p)
-}
-
 // capture is a net.Conn that keeps what is written and has nothing to read.
 type capture struct {
 	net.Conn

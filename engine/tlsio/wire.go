@@ -26,7 +26,9 @@ func (w *wire) Read(p []byte) (int, error) {
 		}
 	}
 	if w.record == 0 {
-		w.record, _ = recordLen(w.in)
+		if w.record, _ = recordLen(w.in); w.record == 0 { // not whole records: who steps has a bug
+			return 0, io.ErrUnexpectedEOF
+		}
 	}
 	n := copy(p[:min(len(p), w.record)], w.in)
 	w.in = w.in[n:]
@@ -55,8 +57,6 @@ func (dry) Timeout() bool   { return true }
 func (dry) Temporary() bool { return true }
 
 var errDry net.Error = dry{}
-
-var _ io.ReadWriter = (*wire)(nil)
 
 const (
 	headerLen = 5 // type, version, version, length, length

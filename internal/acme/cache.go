@@ -27,27 +27,112 @@ import (
 // CheckDomain lets nothing else pass.
 type cache struct{ dir string }
 
-// openCache makes the directory for a CA below root, so that what a test CA has issued is never taken
-// for another's.
-func openCache(root, directory string) (cache, error) {
+// cacheFor is the directory for a CA below root, so that what a test CA has issued is never taken for
+// another's.
+func cacheFor(root, directory string) (cache, error) {
 	u, err := url.Parse(directory)
 	if err != nil {
 		return cache{}, err
 	}
 	hash := sha256.Sum256([]byte(directory))
-	c := cache{filepath.Join(root, u.Hostname()+"-"+hex.EncodeToString(hash[:4]))}
-	if err := os.MkdirAll(c.dir, 0o700); err != nil {
-		return cache{}, plain(err)
-	}
-	if err := unix.Access(c.dir, unix.W_OK|unix.X_OK); err != nil {
-		return cache{}, plain(err)
-	}
-	return c, nil
+	return cache{filepath.Join(root, u.Hostname()+"-"+hex.EncodeToString(hash[:4]))}, nil
 }
 
-// plain says what the system said, without the path.
+// errNoDirectory is for a place where no directory can be.
+var errNoDirectory = errors.New("cannot be made: its parent does not exist or takes no directory")
+
+// openCache makes the directory for a CA, and checks that it is nobody else's.
+func openCache(root, directory string) (cache, error) {
+	c, err := cacheFor(root, directory)
+	if err != nil {
+		return cache{}, err
+	}
+	switch err := os.MkdirAll(c.dir, 0o700); {
+	case errors.Is(err, fs.ErrNotExist):
+		return cache{}, errNoDirectory
+	case err != nil:
+		return cache{}, plain(err)
+	}
+	return c, c.usable(root)
+}
+
+// checkCache says why openCache would fail, as far as that shows without making anything.
+func checkCache(root, directory string) error {
+	c, err := cacheFor(root, directory)
+	if err != nil {
+		return err
+	}
+	at := c.dir // the nearest that there is
+	for {
+		if _, err = os.Lstat(at); !errors.Is(err, fs.ErrNotExist) || at == filepath.Dir(at) {
+			break
+		}
+		at = filepath.Dir(at)
+	}
+	if err != nil {
+		return plain(err)
+	}
+	switch at {
+	case c.dir:
+		return c.usable(root)
+	case filepath.Clean(root):
+		if err := private(at, "it"); err != nil {
+			return err
+		}
+	}
+	info, err := os.Stat(at)
+	var kind unix.Statfs_t
+	switch {
+	case errors.Is(err, fs.ErrNotExist): // a link to nowhere
+		return errNoDirectory
+	case err != nil:
+		return plain(err)
+	case !info.IsDir():
+		return unix.ENOTDIR
+	case unix.Statfs(at, &kind) == nil && (kind.Type == unix.PROC_SUPER_MAGIC || kind.Type == unix.SYSFS_MAGIC):
+		return errNoDirectory // though root may write there
+	}
+	return plain(unix.Access(at, unix.W_OK|unix.X_OK))
+}
+
+// usable checks that the directories are there for this process and for nobody else: who could write to
+// one could put another in place of what is in it, and be given the keys.
+func (c cache) usable(root string) error {
+	if err := private(root, "it"); err != nil {
+		return err
+	}
+	if info, err := os.Lstat(c.dir); err == nil && info.Mode().Type() == fs.ModeSymlink {
+		return fmt.Errorf("%s in it is a link", filepath.Base(c.dir))
+	}
+	if err := private(c.dir, filepath.Base(c.dir)+" in it"); err != nil {
+		return err
+	}
+	return plain(unix.Access(c.dir, unix.W_OK|unix.X_OK))
+}
+
+// private says why a directory, which is called what, is not this user's alone. The operator's own
+// path may be a link.
+func private(dir, what string) error {
+	var st unix.Stat_t
+	if err := unix.Stat(dir, &st); err != nil {
+		return plain(err)
+	}
+	switch mode := st.Mode & 0o777; {
+	case st.Mode&unix.S_IFMT != unix.S_IFDIR:
+		return unix.ENOTDIR
+	case int(st.Uid) != os.Geteuid():
+		return fmt.Errorf("%s belongs to another user (%d, and this one is %d); choose a directory that is for these keys only", what, st.Uid, os.Geteuid())
+	case mode&0o077 != 0:
+		return fmt.Errorf("%s is open to others, with mode %04o; choose a directory that is for these keys only, with mode 0700", what, mode)
+	}
+	return nil
+}
+
+// plain says what the system said, without the path; nil for nil.
 func plain(err error) error {
 	switch {
+	case err == nil:
+		return nil
 	case errors.Is(err, fs.ErrNotExist):
 		return errors.New("there is no such file")
 	case errors.Is(err, fs.ErrPermission):

@@ -26,7 +26,8 @@ type Config struct {
 	// CAFile is a PEM file with the roots that the directory's own certificate is checked against,
 	// "" for the system's.
 	CAFile string
-	// Cache is a directory for keys and certificates; it is made if need be, for its owner only.
+	// Cache is a directory for keys and certificates; it is made if need be, for its owner only. One
+	// that belongs to another user, or is open to others, is refused.
 	Cache string
 	// UserAgent is put in front of the library's in requests to the CA.
 	UserAgent string
@@ -104,16 +105,18 @@ func CheckDirectory(text string) error {
 	return nil
 }
 
-// CheckEmail says what is wrong with an address to write to, or nil. CAs refuse what is not plain.
+// CheckEmail says what is wrong with an address to write to, or nil. CAs refuse what is not plain; it
+// becomes the URL mailto:ADDRESS, and must not be one.
 func CheckEmail(text string) error {
 	user, host, ok := strings.Cut(text, "@")
-	if !ok || user == "" || !strings.Contains(host, ".") || strings.ContainsAny(text, " ,;<>?\"'\t\r\n") || strings.Contains(host, "@") {
+	if !ok || user == "" || !strings.Contains(host, ".") || strings.ContainsAny(text, " ,:;<>?\"'\t\r\n") || strings.Contains(host, "@") {
 		return errors.New("must be an address such as ops@example.com")
 	}
 	return nil
 }
 
-// Check says what is wrong with a Config as Open would, but leaves the cache alone.
+// Check says what is wrong with a Config as Open would, and makes nothing. That a disk is full, for
+// one, it cannot know.
 func (c Config) Check() error {
 	if c.Directory == "" {
 		c.Directory = LetsEncrypt
@@ -123,6 +126,9 @@ func (c Config) Check() error {
 	}
 	if _, err := readRoots(c.CAFile); err != nil {
 		return &SettingError{"ca", c.CAFile, err}
+	}
+	if err := checkCache(c.Cache, c.Directory); err != nil {
+		return &SettingError{"cache", c.Cache, err}
 	}
 	return nil
 }

@@ -56,7 +56,7 @@ func TestDirectoriesAndAddresses(t *testing.T) {
 	}
 	for text, good := range map[string]bool{
 		"ops@example.com": true, "ops": false, "@example.com": false, "ops@localhost": false, "a@b@c.d": false,
-		"ops@example.com,x@example.com": false, "ops@example.com?cc=x": false, "a b@example.com": false, "": false,
+		"ops@example.com,x@example.com": false, "ops@example.com?cc=x": false, "mailto:ops@example.com": false, "ops@example.com:25": false, "a b@example.com": false, "": false,
 	} {
 		if err := CheckEmail(text); (err == nil) != good {
 			t.Errorf("%q: %v", text, err)
@@ -70,7 +70,11 @@ func TestOpenSaysWhatIsWrong(t *testing.T) {
 	if err := os.WriteFile(file, []byte("x"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	good := Config{Domains: []string{"a.example"}, Cache: dir}
+	half := filepath.Join(dir, "half")
+	if err := os.WriteFile(half, selfSigned(t, "ca.example", time.Now(), day)[:300], 0o600); err != nil {
+		t.Fatal(err)
+	}
+	good := Config{Domains: []string{"a.example"}, Cache: filepath.Join(dir, "cache")}
 	for _, c := range []struct {
 		change  func(*Config)
 		setting string
@@ -82,12 +86,16 @@ func TestOpenSaysWhatIsWrong(t *testing.T) {
 		{func(c *Config) { c.Directory = "http://x" }, "", `directory "http://x": must be the URL`},
 		{func(c *Config) { c.Email = "x" }, "", `email "x": must be an address`},
 		{func(c *Config) { c.CAFile = dir + "/nosuch" }, "ca", "there is no such file"},
-		{func(c *Config) { c.CAFile = file }, "ca", "holds no PEM certificate"},
+		{func(c *Config) { c.CAFile = file }, "ca", "holds no whole PEM certificate, from -----BEGIN CERTIFICATE----- to -----END CERTIFICATE-----"},
+		{func(c *Config) { c.CAFile = half }, "ca", "holds no whole PEM certificate"},
 		{func(c *Config) { c.Cache = file }, "cache", "not a directory"},
+		{func(c *Config) { c.Cache = file + "/below" }, "cache", "not a directory"},
+		{func(c *Config) { c.Cache = "/proc/x" }, "cache", "cannot be made: its parent does not exist or takes no directory"},
 		{func(c *Config) {}, "", ""},
 	} {
 		cfg := good
 		c.change(&cfg)
+		checked := cfg.Check()
 		k, err := Open(cfg)
 		if err == nil {
 			k.Close()
@@ -95,14 +103,17 @@ func TestOpenSaysWhatIsWrong(t *testing.T) {
 		if (err == nil) != (c.want == "") || err != nil && (!strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "\n")) {
 			t.Errorf("got %v, want %q", err, c.want)
 		}
+		if fmt.Sprint(checked) != fmt.Sprint(err) {
+			t.Errorf("Check says %v, Open %v", checked, err)
+		}
 		var setting *SettingError
 		if errors.As(err, &setting) != (c.setting != "") || setting != nil && setting.Setting != c.setting {
 			t.Errorf("%v: of the setting %q", err, c.setting)
 		}
 	}
-	if a, err := openCache(dir, "https://ca.example/prod"); err != nil {
+	if a, err := openCache(good.Cache, "https://ca.example/prod"); err != nil {
 		t.Error(err)
-	} else if b, _ := openCache(dir, "https://ca.example/staging"); a == b {
+	} else if b, _ := openCache(good.Cache, "https://ca.example/staging"); a == b {
 		t.Error("two CAs share a directory")
 	}
 }

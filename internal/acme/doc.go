@@ -16,7 +16,8 @@
 //
 // # What is on disk
 //
-// In the cache directory, which only its owner may read, one directory for each CA, and in it
+// In the cache directory, one directory for each CA. Both are made with mode 0700; one that belongs to
+// another user, or is open to a group or to all, is refused. In it
 //
 //	account.key    the account's key; the account itself is looked up with it
 //	DOMAIN.pem     a private key and the certificate with its chain, replaced as a whole

@@ -64,7 +64,7 @@ func readRoots(name string) (*x509.CertPool, error) {
 	}
 	pool := x509.NewCertPool()
 	if !pool.AppendCertsFromPEM(content) {
-		return nil, errors.New("holds no PEM certificate; it must have a line -----BEGIN CERTIFICATE-----")
+		return nil, errors.New("holds no whole PEM certificate, from -----BEGIN CERTIFICATE----- to -----END CERTIFICATE-----")
 	}
 	return pool, nil
 }

@@ -197,7 +197,7 @@ func TestTwoKeepersObtainOne(t *testing.T) {
 	plain := listen(t)
 	ca := pebble.Start(t, plain.Addr().String())
 	var log events
-	cfg := acme.Config{Domains: []string{"shared.weir.test"}, Directory: ca.Directory, CAFile: ca.CAFile, Cache: t.TempDir(), Tell: log.tell}
+	cfg := acme.Config{Domains: []string{"shared.weir.test"}, Directory: ca.Directory, CAFile: ca.CAFile, Cache: filepath.Join(t.TempDir(), "acme"), Tell: log.tell}
 	one, err := acme.Open(cfg)
 	if err != nil {
 		t.Fatal(err)
@@ -256,7 +256,7 @@ func TestTwoKeepersObtainOne(t *testing.T) {
 func TestTheDirectoryIsChecked(t *testing.T) {
 	ca := pebble.Start(t, listen(t).Addr().String())
 	var log events
-	keeper, err := acme.Open(acme.Config{Domains: []string{"a.weir.test"}, Directory: ca.Directory, Cache: t.TempDir(), Tell: log.tell})
+	keeper, err := acme.Open(acme.Config{Domains: []string{"a.weir.test"}, Directory: ca.Directory, Cache: filepath.Join(t.TempDir(), "acme"), Tell: log.tell})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -72,7 +72,7 @@ var List = []Metric{
 	{"weir_tls_handshakes_open", "gauge", "TLS handshakes under way.", nil},
 	{"weir_tls_handshakes_limit", "gauge", "TLS handshakes that may be under way (-max-handshakes).", nil},
 	{"weir_tls_handshakes_queued", "gauge", "TLS handshakes that wait for a worker.", nil},
-	{"weir_certificate_expiry_timestamp_seconds", "gauge", "When a certificate expires, in Unix time; of several with one name the earliest.", []string{"name"}},
+	{"weir_certificate_expiry_timestamp_seconds", "gauge", "When a certificate expires, in Unix time, the roots of client certificates being called client CA; of several with one name the earliest.", []string{"name"}},
 	{"weir_source_table_used_ratio", "gauge", "Places in use in the fullest table of sources, 0 to 1.", nil},
 	{"weir_source_evictions_total", "counter", "Sources that lost their place in a table to another one.", nil},
 	{"weir_buffered_bytes", "gauge", "Bytes held for all connections: partial frames and queued output.", nil},
@@ -168,7 +168,7 @@ func (c *Collector) Collect(ch chan<- prometheus.Metric) {
 	}
 	send("weir_tls_handshakes_begun_total", float64(s.HandshakesBegun))
 	for k, n := range s.Handshakes {
-		kind := engine.ShakeKind(k)
+		kind := engine.HandshakeKind(k)
 		send("weir_tls_handshakes_total", float64(n), kind.Version(), strconv.FormatBool(kind.Resumed()))
 	}
 	send("weir_tls_handshakes_failed_total", float64(s.HandshakesFailed))

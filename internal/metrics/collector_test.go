@@ -32,7 +32,7 @@ func sources(snap engine.Snapshot) Sources {
 func busy() engine.Snapshot {
 	s := engine.Snapshot{
 		Conns: 7, BytesIn: 10, BytesOut: 20, Writes: 30, Panics: 1, Buffered: 4096, Unproven: 5, HandshakesBegun: 50, HandshakesFailed: 2, HandshakesOpen: 3, HandshakesQueued: 1,
-		Handshakes: [engine.ShakeKinds]uint64{engine.TLS12: 10, engine.TLS13: 20, engine.TLS13Resumed: 7}, WorkQueued: 2, WorkRunning: 3, Draining: true,
+		Handshakes: [engine.HandshakeKinds]uint64{engine.TLS12: 10, engine.TLS13: 20, engine.TLS13Resumed: 7}, WorkQueued: 2, WorkRunning: 3, Draining: true,
 		Listeners:    []engine.ListenerSnapshot{{Name: "web", Accepted: 11, Refused: 12, Frames: 13, Conns: 6}, {Name: "frames", Conns: 1}},
 		Loops:        []engine.LoopSnapshot{{Conns: 3, Lag: time.Millisecond, MaxLag: 20 * time.Millisecond, Wakes: 5}, {Conns: 4, Stale: true}},
 		AcceptErrors: map[string]uint64{"EMFILE": 8, "EWHATEVER": 1, "E777": 2},
@@ -87,7 +87,7 @@ weir_slowed_total{reason="source-bytes"} 0
 # HELP weir_source_evictions_total Sources that lost their place in a table to another one.
 # TYPE weir_source_evictions_total counter
 weir_source_evictions_total 3
-# HELP weir_certificate_expiry_timestamp_seconds When a certificate expires, in Unix time; of several with one name the earliest.
+# HELP weir_certificate_expiry_timestamp_seconds When a certificate expires, in Unix time, the roots of client certificates being called client CA; of several with one name the earliest.
 # TYPE weir_certificate_expiry_timestamp_seconds gauge
 weir_certificate_expiry_timestamp_seconds{name="a.example"} 200
 weir_certificate_expiry_timestamp_seconds{name="b.example"} 100

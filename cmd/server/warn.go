@@ -1,0 +1,93 @@
+package main
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"go.uber.org/zap"
+
+	"weir/engine/certs"
+	"weir/internal/events"
+)
+
+// The names of what is warned of at start: the field "event".
+const (
+	warnProxy      = "proxy_exposed"
+	warnNameless   = "certificate_nameless"
+	warnACMEClient = "acme_client_auth"
+)
+
+// warning is something that can be served and is probably not meant. It is told at start, and by -check.
+type warning struct {
+	event  string
+	text   string // says it all, in one line
+	fields []zap.Field
+}
+
+func (w warning) log(log *zap.Logger) {
+	log.Warn(w.text, append([]zap.Field{zap.String("event", w.event)}, w.fields...)...)
+}
+
+// warnings are those about s with the certificates that it serves.
+func (s *settings) warnings(served []certs.Info) (list []warning) {
+	for i := range s.listeners {
+		l := &s.listeners[i]
+		for _, p := range l.proxies() {
+			if p.Bits() == 0 {
+				list = append(list, proxyWarning(l.name, p))
+			}
+		}
+	}
+	for _, c := range served {
+		if len(c.Names) == 0 {
+			list = append(list, namelessWarning(c))
+		}
+	}
+	if len(s.acme.Domains) > 0 && !slices.ContainsFunc(s.listeners, func(l listener) bool { return l.isTLS() && l.limits.clientAuth != "required" }) {
+		list = append(list, warning{warnACMEClient,
+			"-acme-domain: every TLS listener requires client certificates, and the CA has none to show: nothing can be obtained unless the listener that it reaches has tls-client-auth optional or off", nil})
+	}
+	return list
+}
+
+func proxyWarning(listener string, p netip.Prefix) warning {
+	return warning{warnProxy,
+		fmt.Sprintf("-proxy-from %s at %s: whoever connects may claim any address, so limits of a source hold nobody: name your balancers only", p, listener),
+		[]zap.Field{zap.String("listener", listener), zap.String("network", p.String())}}
+}
+
+func namelessWarning(c certs.Info) warning {
+	source := events.Clean(c.Source, 200)
+	return warning{warnNameless,
+		fmt.Sprintf("the certificate in %s has no name in its subjectAltName: browsers and most other clients refuse it: have it issued with one", source),
+		[]zap.Field{zap.String("source", c.Source), zap.String("fingerprint", c.Fingerprint)}}
+}
+
+// overText says of certificates that nobody takes now, for -check; a server that runs has the alarm
+// certificate_expires.
+func overText(what string, c certs.Info, now time.Time) (text string, over bool) {
+	name := namesText(c.Names)
+	if len(c.Names) == 0 {
+		name = events.Clean(c.Source, 200)
+	}
+	switch name = what + name; {
+	case now.After(c.NotAfter):
+		return name + " expired on " + c.NotAfter.UTC().Format(time.DateOnly), true
+	case now.Before(c.NotBefore):
+		return name + " is not good before " + c.NotBefore.UTC().Format(time.DateOnly), true
+	}
+	return "", false
+}
+
+// checkText is the line that -check prints when nothing is wrong.
+func checkText(s *settings, warnings []string) string {
+	listeners := "listeners"
+	if len(s.listeners) == 1 {
+		listeners = "listener"
+	}
+	text := fmt.Sprintf("the configuration is good: %d %s, at most %s connections", len(s.listeners), listeners, grouped(int64(s.engine.Guard.MaxConns)))
+	return strings.Join(append([]string{text}, warnings...), "; warning: ")
+}

@@ -1,0 +1,121 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"weir/engine/certs"
+)
+
+func TestWhatIsProbablyNotMeantIsWarnedOf(t *testing.T) {
+	clean(t)
+	dir := t.TempDir()
+	good, nameless := newPair(t, dir, "good", 1000*time.Hour, "a.example"), newPair(t, dir, "nameless", 1000*time.Hour)
+	over, ca := newPair(t, dir, "over", -time.Hour, "old.example"), newPair(t, dir, "ca", -time.Hour)
+	on := over.tls.Leaf.NotAfter.UTC().Format(time.DateOnly)
+	pair := func(p pair) string { return "-cert=" + p.cert + " -key=" + p.key }
+	acme := "-acme-domain=b.example -acme-cache=" + dir + "/acme"
+	const https, client = "-listen=https://:1", "every TLS listener requires client certificates, and the CA has none to show"
+	for _, c := range []struct {
+		args string
+		want []string // parts of what -check warns of, in order
+		log  []string // the events at start; expired ones have an alarm
+		why  string
+	}{
+		{https + " " + pair(good), nil, nil, "nothing"},
+		{"", nil, nil, "no TLS"},
+		{https + " " + pair(nameless), []string{"the certificate in " + nameless.cert + " has no name in its subjectAltName"}, []string{warnNameless}, "no name"},
+		{https + " " + pair(over), []string{"old.example expired on " + on}, nil, "expired"},
+		{https + " " + pair(nameless) + " " + pair(over), []string{nameless.cert, "old.example expired on " + on}, []string{warnNameless}, "two"},
+		{https + " -tls-self-signed -tls-client-ca=" + ca.cert, []string{"client CA ca expired on " + on}, nil, "an expired client CA"},
+		{"-proxy-from=0.0.0.0/0,10.0.0.0/8", []string{"-proxy-from 0.0.0.0/0 at http://127.0.0.1:8080: whoever connects may claim any address", "at frames://127.0.0.1:7000"},
+			[]string{warnProxy, warnProxy}, "everybody is a balancer"},
+		{"-listen=http://:1 -listen=http://:2?name=v6&proxy-from=::/0 -listen=http://unix:/x?name=u -proxy-from=10.0.0.0/8", []string{"-proxy-from ::/0 at v6"}, []string{warnProxy}, "at one listener"},
+		{"-listen=http://unix:/x -proxy-from=::/0", nil, nil, "not spoken on a unix socket"},
+		{https + " " + pair(good) + " " + acme + " -tls-client-ca=" + good.cert, []string{client}, []string{warnACMEClient}, "the CA is asked for a certificate"},
+		{https + " -listen=https://:2?tls-client-auth=optional " + pair(good) + " " + acme + " -tls-client-ca=" + good.cert, nil, nil, "and here it can do without"},
+		{https + " -listen=http://:2 " + pair(good) + " " + acme + " -tls-client-ca=" + good.cert, []string{client}, []string{warnACMEClient}, "plain listeners are of no use"},
+	} {
+		s := mustResolve(t, strings.Fields(c.args)...)
+		got, err := checkIdentity(s)
+		if err != nil || len(got) != len(c.want) {
+			t.Errorf("%s: %q, %v", c.why, got, err)
+			continue
+		}
+		for i := range got {
+			if !strings.Contains(got[i], c.want[i]) || strings.Contains(got[i], "\n") {
+				t.Errorf("%s: got %q, want %q", c.why, got[i], c.want[i])
+			}
+		}
+
+		id, err := openIdentity(s, hooks{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var out bytes.Buffer
+		log, sink := newLog(&out, "info", "json")
+		for _, w := range s.warnings(id.certificates()) {
+			w.log(log)
+		}
+		id.close()
+		sink.Close(time.Second)
+		var events []string
+		for line := range strings.Lines(out.String()) {
+			var f map[string]any
+			if err := json.Unmarshal([]byte(line), &f); err != nil || f["level"] != "warn" {
+				t.Fatalf("%s: %v", line, err)
+			}
+			events = append(events, f["event"].(string))
+		}
+		if strings.Join(events, " ") != strings.Join(c.log, " ") {
+			t.Errorf("%s: logs %v, want %v", c.why, events, c.log)
+		}
+	}
+}
+
+func TestOver(t *testing.T) {
+	at := time.Date(2026, 11, 20, 1, 0, 0, 0, time.UTC)
+	info := func(names ...string) certs.Info {
+		return certs.Info{Names: names, NotBefore: at.Add(-time.Hour), NotAfter: at, Source: "/a\x1b.pem"}
+	}
+	for _, c := range []struct {
+		info certs.Info
+		now  time.Time
+		want string
+	}{
+		{info("old.example"), at.Add(time.Second), "old.example expired on 2026-11-20"},
+		{info("old.example"), at, ""},
+		{info("old.example"), at.Add(-2 * time.Hour), "old.example is not good before 2026-11-20"},
+		{info("a", "b", "c", "d"), at.Add(time.Second), "a, b, c and 1 more expired on 2026-11-20"},
+		{info(), at.Add(time.Second), `/a\x1b.pem expired on 2026-11-20`},
+	} {
+		if got, over := overText("", c.info, c.now); got != c.want || over != (c.want != "") {
+			t.Errorf("got %q, want %q", got, c.want)
+		}
+	}
+}
+
+func TestTheLineOfACheck(t *testing.T) {
+	clean(t)
+	one := checkText(mustResolve(t, "-max-conns=1000", "-listen=http://:1"), nil)
+	if want := "the configuration is good: 1 listener, at most 1,000 connections"; one != want {
+		t.Errorf("got %q, want %q", one, want)
+	}
+	two := checkText(mustResolve(t, "-max-conns=1000"), []string{"old.example expired on 2026-11-20", "more"})
+	if want := "the configuration is good: 2 listeners, at most 1,000 connections; warning: old.example expired on 2026-11-20; warning: more"; two != want {
+		t.Errorf("got %q, want %q", two, want)
+	}
+}
+
+func TestANamelessCertificateIsToldOfWhenItIsReloaded(t *testing.T) {
+	var out bytes.Buffer
+	log, sink := newLog(&out, "info", "json")
+	logChanges(log).changed(certs.Change{Info: certs.Info{Source: "/a.pem"}})
+	sink.Close(time.Second)
+	if text := out.String(); strings.Count(text, "\n") != 2 || !strings.Contains(text, warnNameless) {
+		t.Errorf("says %s", text)
+	}
+}
