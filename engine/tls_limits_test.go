@@ -1,0 +1,249 @@
+package engine
+
+import (
+	"bytes"
+	"crypto/tls"
+	"io"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"weir/codec/length"
+	"weir/engine/service/echo"
+	"weir/guard"
+)
+
+// Warnings and empty records, before anything is encrypted: a few are ignored, a flood is not.
+func TestTLSWarningsInTheHandshake(t *testing.T) {
+	e, addr := serveTLS(t, echo.Frames(1000), 1004, nil)
+	c := dial(t, addr)
+	c.Write(helloOf(t, tls.VersionTLS12))
+	eventually(t, "it is under way", func() bool { return e.Snapshot().HandshakesOpen == 1 })
+	const warning = "\x15\x03\x03\x00\x02\x01\x5a"
+	io.WriteString(c, strings.Repeat(warning, 5))
+	time.Sleep(50 * time.Millisecond)
+	if s := e.Snapshot(); s.HandshakesOpen != 1 {
+		t.Errorf("five warnings ended the handshake: %v", s.Shed)
+	}
+	io.WriteString(c, strings.Repeat(warning, 100))
+	ends(t, c)
+	if s := e.Snapshot(); s.Shed[guard.ShedTLS] != 1 || s.HandshakesFailed != 1 {
+		t.Errorf("%v", s.Shed)
+	}
+}
+
+// Whoever does not finish a handshake costs a deadline, wherever he stops, and holds nothing after.
+func TestTLSDeadlines(t *testing.T) {
+	e, addr := serveTLS(t, echo.Frames(1000), 1004, func(c *Config) {
+		c.Listeners[0].HandshakeTimeout = time.Second
+		c.Listeners[0].FirstFrameTimeout = time.Second
+	})
+	hi := helloOf(t, 0)
+	begun := time.Now()
+	var conns []net.Conn
+	for _, first := range [][]byte{nil, hi[:1], hi[:len(hi)-1], hi} {
+		c := dial(t, addr)
+		c.Write(first)
+		conns = append(conns, c)
+	}
+	drip := dial(t, addr)
+	go func() {
+		for i := range hi {
+			if _, err := drip.Write(hi[i : i+1]); err != nil {
+				return
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+	}()
+	idle := dialTLS(t, addr, clientTLS(0)) // its first frame has a deadline of its own
+	for _, c := range append(conns, drip) {
+		ends(t, c)
+		if d := time.Since(begun); d < time.Second {
+			t.Errorf("ended after %v", d)
+		}
+	}
+	ends(t, idle.NetConn())
+	eventually(t, "all is given back", func() bool {
+		s := e.Snapshot()
+		return s.Conns == 0 && s.HandshakesOpen == 0 && s.Buffered == 0 && s.Unproven == 0
+	})
+	if s := e.Snapshot(); s.Shed[guard.ShedHandshake] != 5 || s.Shed[guard.ShedFirstFrame] != 1 || s.HandshakesBegun != 2 {
+		t.Errorf("%d by handshake, %d by first frame, %d begun", s.Shed[guard.ShedHandshake], s.Shed[guard.ShedFirstFrame], s.HandshakesBegun)
+	}
+}
+
+func TestTLSHandshakesOfASourceAreLimited(t *testing.T) {
+	e, addr := serve(t, echo.Frames(1000), 1004, tlsWith(&tls.Config{}, func(c *Config) {
+		c.Listeners[0].SourceHandshakeRate, c.Listeners[0].SourceHandshakeBurst = 1, 5
+	}))
+	hi := helloOf(t, 0)
+	for range 20 {
+		dial(t, addr).Write(hi)
+	}
+	eventually(t, "15 are shed", func() bool { return e.Snapshot().Shed[guard.ShedSourceHandshakes] == 15 })
+	if s := e.Snapshot(); s.HandshakesBegun != 5 {
+		t.Errorf("%d begun", s.HandshakesBegun)
+	}
+}
+
+// With all places taken the handshake that has waited longest for its peer makes room, once it has
+// had its time; with the queue full newcomers are shed, and who has begun is not.
+func TestTLSHandshakePlacesAndQueue(t *testing.T) {
+	e, addr := serveTLS(t, echo.Frames(1000), 1004, func(c *Config) { c.MaxHandshakes = 4 })
+	hi := helloOf(t, 0)
+	first := dial(t, addr)
+	first.Write(hi)
+	eventually(t, "one is under way", func() bool { return e.Snapshot().HandshakesOpen == 1 })
+	for range 3 {
+		dial(t, addr).Write(hi)
+	}
+	eventually(t, "four are under way", func() bool { return e.Snapshot().HandshakesOpen == 4 })
+	time.Sleep(2 * evictShakeAfter)
+	good := dialTLS(t, addr, clientTLS(0))
+	ends(t, first)
+	roundTrip(t, good)
+	if s := e.Snapshot(); s.Shed[guard.ShedHandshakes] != 1 {
+		t.Errorf("%d shed", s.Shed[guard.ShedHandshakes])
+	}
+
+	hold := make(chan struct{})
+	slow := &tls.Config{GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+		<-hold
+		c := testCert()
+		return &c, nil
+	}}
+	e, addr = serve(t, echo.Frames(1000), 1004, tlsWith(slow, func(c *Config) {
+		unlimited(c)
+		c.HandshakeWorkers, c.HandshakeQueue = 1, 2
+	}))
+	var waiting []*tls.Conn
+	for i := range 3 { // one with the worker, two in the queue
+		c := tls.Client(dial(t, addr), clientTLS(0))
+		go c.Handshake()
+		waiting = append(waiting, c)
+		eventually(t, "it is begun", func() bool { return e.Snapshot().HandshakesBegun == uint64(i+1) && e.Snapshot().HandshakesQueued == i })
+	}
+	for range 5 {
+		c := dial(t, addr)
+		c.Write(hi)
+		ends(t, c)
+	}
+	if s := e.Snapshot(); s.Shed[guard.ShedHandshakes] != 5 {
+		t.Errorf("%d shed", s.Shed[guard.ShedHandshakes])
+	}
+	close(hold)
+	for _, c := range waiting {
+		roundTrip(t, c)
+	}
+}
+
+func TestTLSPanicEndsItsOwnHandshake(t *testing.T) {
+	bad := &tls.Config{GetCertificate: func(h *tls.ClientHelloInfo) (*tls.Certificate, error) {
+		if h.ServerName == "bad.test" {
+			panic("ouch")
+		}
+		c := testCert()
+		return &c, nil
+	}}
+	e, addr := serve(t, echo.Frames(1000), 1004, tlsWith(bad, nil))
+	good := dialTLS(t, addr, clientTLS(0))
+	cfg := clientTLS(0)
+	cfg.ServerName = "bad.test"
+	if err := tls.Client(dial(t, addr), cfg).Handshake(); err == nil {
+		t.Error("the handshake went well")
+	}
+	roundTrip(t, good)
+	if s := e.Snapshot(); s.Panics != 1 {
+		t.Errorf("%d panics", s.Panics)
+	}
+}
+
+// A reader that stops costs max-out and no more, over TLS too, and gets every byte when it goes on.
+func TestTLSSilentReaderCostsMaxOut(t *testing.T) {
+	e, addr := serveTLS(t, echo.Frames(1<<20), 1<<20+4, func(c *Config) { c.Listeners[0].MaxOut = 64 << 10 })
+	c := dialTLS(t, addr, clientTLS(0))
+	frame := length.Append(nil, bytes.Repeat([]byte("x"), 60_000))
+	const frames = 300
+	go func() {
+		for range frames {
+			c.Write(frame)
+		}
+	}()
+	time.Sleep(300 * time.Millisecond)
+	if s := e.Snapshot(); s.Buffered > 600<<10 {
+		t.Errorf("%d bytes are held", s.Buffered)
+	}
+	if n, err := io.CopyN(io.Discard, c, int64(frames*len(frame))); err != nil {
+		t.Fatalf("%d bytes came, %v, shed %v", n, err, e.Snapshot().Shed)
+	}
+}
+
+// Many tiny records are charged for what they cost: reading pauses, nothing is lost.
+func TestTLSTinyRecordsAreSlowed(t *testing.T) {
+	e, addr := serveTLS(t, echo.Lines(8<<10), 8<<10+2, func(c *Config) {
+		c.Listeners[0].ConnByteRate, c.Listeners[0].ConnByteBurst = 1<<20, 512<<10
+	})
+	c := dialTLS(t, addr, clientTLS(0))
+	const n = 2000 // records of a byte: 48 KB on the wire, 1 MB in the books
+	go func() {
+		for range n / 2 {
+			c.Write([]byte("x"))
+			c.Write([]byte("\n"))
+		}
+	}()
+	begun := time.Now()
+	if _, err := io.CopyN(io.Discard, c, n/2*3); err != nil {
+		t.Fatal(err)
+	}
+	if d := time.Since(begun); d < 350*time.Millisecond {
+		t.Errorf("took %v", d)
+	}
+	if s := e.Snapshot(); s.Shed[guard.SlowConnBytes] == 0 {
+		t.Error("never slowed")
+	}
+}
+
+func TestTLSStopDuringHandshakes(t *testing.T) {
+	hi := helloOf(t, 0)
+	for range 10 {
+		e, addr := serveTLS(t, echo.Frames(1000), 1004, func(c *Config) { c.Loops, c.DrainTimeout = 2, 50*time.Millisecond })
+		for i := range 30 {
+			dial(t, addr).Write(hi[:len(hi)-i%2])
+		}
+		if err := e.Stop(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	} // TestMain sees goroutines that were left
+}
+
+// A flood of silent connections from many sources cannot lock newcomers out, nor one from one source.
+func TestSilentFloodLeavesRoom(t *testing.T) {
+	for _, sources := range []int{1, 250} {
+		e, addr := serve(t, echo.Frames(1000), 1004, tlsWith(&tls.Config{}, func(c *Config) {
+			c.Guard.MaxUnproven = 200
+			c.Listeners[0].SourceConnRate = 0
+		}))
+		for i := range 600 {
+			d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 3, byte(i%sources), 1)}}
+			if c, err := d.Dial("tcp", addr); err == nil {
+				t.Cleanup(func() { c.Close() })
+			}
+		}
+		eventually(t, "some are shed", func() bool {
+			s := e.Snapshot()
+			return s.Shed[guard.ShedUnproven]+s.Shed[guard.ShedSourceUnproven]+s.Shed[guard.ShedPrefixUnproven] >= 300
+		})
+		time.Sleep(700 * time.Millisecond) // the silent ones have had their time
+		for i := range 20 {
+			c := tls.Client(dial(t, addr), clientTLS(0))
+			if err := c.Handshake(); err != nil {
+				t.Fatalf("%d sources, newcomer %d: %v, shed %v", sources, i, err, e.Snapshot().Shed)
+			}
+			roundTrip(t, c)
+		}
+		if s := e.Snapshot(); s.Unproven > 200 {
+			t.Errorf("%d unproven", s.Unproven)
+		}
+	}
+}
