@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/tls"
 	"net"
+	"net/netip"
 	"time"
 
 	"github.com/valyala/bytebufferpool"
@@ -19,11 +20,12 @@ const (
 	// KiB. shakeSteps is in how many pieces: a handshake has two or three flights.
 	shakeBytes     = 8 << 10
 	shakeBytesCert = 24 << 10
-	shakeSteps     = 32
+	shakeSteps     = 64
 	// shakeHolds is what a handshake holds, beside twice what its peer has sent.
 	shakeHolds = 28 << 10
-	// shakeCost is how much of a worker's time costs a source another handshake: those with keys
-	// of P-521 in a chain of certificates take fifty times as long as others.
+	// shakeCost is how much of a worker's time, on the wall's clock, costs a source another
+	// handshake: those with a chain of certificates whose keys are on P-521 take thirty times as
+	// long as others.
 	shakeCost = 5 * time.Millisecond
 	// mostBehind is how much is read of a peer while a worker is at its handshake.
 	mostBehind = 16 << 10
@@ -42,6 +44,7 @@ const acmeProtocol = "acme-tls/1"
 type shake struct {
 	c       *conn // nil when the connection has gone meanwhile
 	gen     uint32
+	ln      *listener
 	running bool // queued for or with a worker, whose are hs, feed and out then
 	hs      *tlsio.Handshake
 	feed    *bytebufferpool.ByteBuffer // what the step is given
@@ -49,6 +52,7 @@ type shake struct {
 	bytes   int                        // all that the peer has sent and steps were given
 	most    int                        // of bytes, behind the ClientHello
 	steps   int
+	payer   guard.Payer
 	cost    time.Duration // of the steps, as far as not charged; the worker's while running
 	begun   mono.Time
 	asked   mono.Time // when the peer's turn began
@@ -100,7 +104,7 @@ func (l *loop) shakeHands(c *conn, b []byte) {
 	}
 	cfg, now := c.ln.TLS(), l.g.Now()
 	sh := &shake{
-		c: c, gen: c.gen, begun: now, asked: now, most: len(b) + shakeBytes,
+		c: c, gen: c.gen, ln: c.ln, payer: l.g.Payer(c.id), begun: now, asked: now, most: len(b) + shakeBytes,
 		hs: tlsio.NewHandshake(cfg, c.ln.addr, netAddr(c)), out: borrow(4 << 10),
 	}
 	if cfg != nil && cfg.ClientAuth != tls.NoClientCert {
@@ -193,8 +197,16 @@ func (l *loop) shakeMore(c *conn, b []byte) (used int) {
 // stepped continues on the loop when a worker has done a step.
 func (l *loop) stepped(sh *shake, p any, stack []byte) {
 	sh.running = false
+	if n := int(sh.cost / shakeCost); n > 0 { // also of who has gone meanwhile
+		sh.cost -= time.Duration(n) * shakeCost
+		l.g.ChargeHandshakes(&sh.payer, n)
+	}
 	c := sh.c
 	if c == nil { // the connection has gone meanwhile
+		if p != nil {
+			l.count.panics++
+			l.tell(guard.ShedPanic, netip.Addr{}, sh.ln, panicText(p), stack)
+		}
 		l.endShake(sh)
 		return
 	}
@@ -212,10 +224,6 @@ func (l *loop) stepped(sh *shake, p any, stack []byte) {
 	}
 	*l.cipherFor(c) = append(*l.cipherFor(c), sh.out.B...)
 	sh.out.B = sh.out.B[:0]
-	if n := int(sh.cost / shakeCost); n > 0 {
-		sh.cost -= time.Duration(n) * shakeCost
-		l.g.HandshakeCost(c.id, n)
-	}
 	if !sh.hs.Done() {
 		sh.asked = l.g.Now()
 		l.shakes.remove(sh)

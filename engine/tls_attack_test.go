@@ -243,3 +243,45 @@ func TestTLSBytesBehindTheHello(t *testing.T) {
 		return s.Conns == 1 && s.HandshakesOpen == 0 && s.HandshakesQueued == 0
 	})
 }
+
+// TestTLSLongHellosCount: what crypto/tls keeps of a long ClientHello for as long as the connection
+// lives counted nowhere.
+func TestTLSLongHellosCount(t *testing.T) {
+	e, addr := serveTLS(t, echo.Frames(1000), 1004, nil)
+	usual := dialTLS(t, addr, clientTLS(0))
+	roundTrip(t, usual)
+	eventually(t, "a usual one counts little", func() bool { s := e.Snapshot(); return s.HandshakesOpen == 0 && s.Buffered < 2<<10 })
+	cfg := clientTLS(0)
+	for i := range 55 {
+		cfg.NextProtos = append(cfg.NextProtos, strings.Repeat("x", 245)+string(rune('a'+i%26))+string(rune('a'+i/26)))
+	}
+	roundTrip(t, dialTLS(t, addr, cfg))
+	if s := e.Snapshot(); s.Buffered < 25<<10 {
+		t.Errorf("%d bytes counted after a hello of 14 KB", s.Buffered)
+	}
+}
+
+// TestTLSCostOfWhoHasGone: a reset in the middle of an expensive handshake spared its source the cost.
+func TestTLSCostOfWhoHasGone(t *testing.T) {
+	slow := &tls.Config{GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+		time.Sleep(50 * time.Millisecond)
+		c := testCert()
+		return &c, nil
+	}}
+	e, addr := serve(t, echo.Frames(1000), 1004, tlsWith(slow, func(c *Config) {
+		c.HandshakeWorkers = 1
+		c.Listeners[0].SourceHandshakeRate, c.Listeners[0].SourceHandshakeBurst = 1, 20
+	}))
+	hi := helloOf(t, 0)
+	for range 10 {
+		c := dial(t, addr)
+		c.Write(hi)
+		time.Sleep(20 * time.Millisecond)
+		c.SetLinger(0)
+		c.Close()
+		time.Sleep(60 * time.Millisecond)
+	}
+	if s := e.Snapshot(); s.HandshakesBegun > 4 || s.Shed[guard.ShedSourceHandshakes] < 6 {
+		t.Errorf("%d begun, %d shed", s.HandshakesBegun, s.Shed[guard.ShedSourceHandshakes])
+	}
+}

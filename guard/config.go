@@ -33,7 +33,7 @@ type Limits struct {
 	SourceUnproven int
 	// SourceHandshakeRate and SourceHandshakeBurst bound the TLS handshakes that one source may
 	// begin; they are asked for before any key is computed. Wider prefixes have larger shares. One
-	// that takes 5 ms or more of CPU counts as several. Default 10/s, burst 50: with a handshake at
+	// that takes 5 ms or more of a worker counts as several. Default 10/s, burst 50: with a handshake at
 	// 0.25 ms a source can spend 0.25 % of a core. ShedSourceHandshakes, ShedPrefixHandshakes.
 	SourceHandshakeRate, SourceHandshakeBurst int
 	// SourceFrameRate and SourceFrameBurst bound the frames (requests, lines) of one source over

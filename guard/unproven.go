@@ -84,13 +84,26 @@ func (l *Loop) Handshake(id ID) Reason {
 	return OK
 }
 
-// HandshakeCost charges n more handshakes for one that took as long. They are taken whether they are
-// there or not; the debt ends at ten bursts.
-func (l *Loop) HandshakeCost(id ID, n int) {
+// Payer is who pays for a connection's handshakes, for when that has gone.
+type Payer struct {
+	table  *bucket.Table // nil: nobody
+	handle bucket.Handle
+}
+
+// Payer tells who pays for a connection's handshakes.
+func (l *Loop) Payer(id ID) Payer {
 	var at shaking
-	levels := l.shakingAt(id, &at)
-	for i := range levels {
-		levels[i].handshakes.Take(at.place(i), uint64(max(0, n)), l.now)
+	if levels := l.shakingAt(id, &at); len(levels) > 0 {
+		return Payer{levels[0].handshakes, *at.source}
+	}
+	return Payer{}
+}
+
+// ChargeHandshakes charges n more handshakes for one that took as long as several, whether they are
+// there or not; the debt ends at ten bursts. Wider prefixes, in which others live, do not pay.
+func (l *Loop) ChargeHandshakes(p *Payer, n int) {
+	if p.table != nil && n > 0 {
+		p.table.Take(&p.handle, uint64(n), l.now)
 	}
 }
 

@@ -290,8 +290,9 @@ func TestHandshakeCost(t *testing.T) {
 	if got := r.l.Handshake(a); got != OK {
 		t.Fatal(got)
 	}
-	r.l.HandshakeCost(a, 39) // 40 in all: 20 of debt
-	r.l.HandshakeCost(a, 0)
+	payer := r.l.Payer(a)
+	r.l.ChargeHandshakes(&payer, 39) // 40 in all: 20 of debt
+	r.l.ChargeHandshakes(&payer, 0)
 	if got := r.l.Handshake(a); got != ShedSourceHandshakes {
 		t.Error(got)
 	}
@@ -306,7 +307,12 @@ func TestHandshakeCost(t *testing.T) {
 	if got := r.l.Handshake(a); got != OK {
 		t.Errorf("when it is: %v", got)
 	}
-	r.l.HandshakeCost(a, 1_000_000)
+	r.l.Gone(a)
+	r.l.ChargeHandshakes(&payer, 1_000_000)
+	if got := r.l.Handshake(r.admit("192.0.2.2")); got != OK {
+		t.Errorf("a neighbour pays: %v", got)
+	}
+	a = r.admit("192.0.2.1")
 	r.l.Turn(start + mono.Time(23*time.Second))
 	if got := r.l.Handshake(a); got != OK {
 		t.Errorf("debt has no end: %v", got)
@@ -379,7 +385,7 @@ func TestDeadlinesBeforeTheFirstFrame(t *testing.T) {
 func TestHandshakesAllocateNothing(t *testing.T) {
 	r := newRig(t, Config{}, DefaultLimits())
 	id := r.admit("2001:db8::1")
-	if n := testing.AllocsPerRun(100, func() { r.l.Handshake(id); r.l.HandshakeCost(id, 2) }); n != 0 {
+	if n := testing.AllocsPerRun(100, func() { r.l.Handshake(id); p := r.l.Payer(id); r.l.ChargeHandshakes(&p, 2) }); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
 }

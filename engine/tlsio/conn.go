@@ -7,18 +7,17 @@ import (
 
 // Conn is an established TLS connection.
 type Conn struct {
-	tls     *tls.Conn
-	wire    wire
-	longest int // of the records that were opened
+	tls    *tls.Conn
+	wire   wire
+	shaken int // bytes that the peer sent for the handshake
 }
 
-// Held is about how many bytes crypto/tls's buffer for one record keeps, once it has grown beyond
-// 1 KiB: it grows with the longest record and never shrinks. The rest of a Conn is 8 KiB, always.
+// Held is about how many bytes a Conn keeps beyond the 8 KiB that all do: crypto/tls's buffers grow
+// with the longest record and the longest handshake message, up to twice as far, and never shrink;
+// and a client's certificates stay.
 func (c *Conn) Held() int {
-	if c.longest <= 1<<10 {
-		return 0
-	}
-	return c.longest + 2<<10
+	const usual = 2 << 10
+	return max(0, c.wire.longest-usual)*9/8 + 2*max(0, c.shaken-usual)
 }
 
 // Opened is what Open found.
@@ -61,8 +60,7 @@ func (c *Conn) Open(plain, b []byte, most int, out *[]byte) ([]byte, Opened) {
 			o.Lacks = max(1, n-(len(b)-o.Used))
 			return plain, o
 		}
-		c.wire.in, c.wire.record = b[o.Used:o.Used+n], 0
-		c.longest = max(c.longest, n)
+		c.wire.in, c.wire.record = b[o.Used:o.Used+n], 0 // a record at a time
 		o.Used += n
 		o.Records++
 		if cap(plain)-len(plain) < room {

@@ -40,6 +40,7 @@ func (h *Handshake) Step(in []byte, out *[]byte) (done bool) {
 	}
 	w := &h.conn.wire
 	w.in, w.out = in, out
+	h.conn.shaken += len(in)
 	if h.resume == nil {
 		h.resume, h.abandon = iter.Pull(func(yield func(struct{}) bool) {
 			w.yield = yield
@@ -80,5 +81,6 @@ func (h *Handshake) Err() error { return h.err }
 // a part of the last Step's in.
 func (h *Handshake) Conn() (c *Conn, rest []byte) {
 	rest, h.conn.wire.in = h.conn.wire.in, nil
+	h.conn.shaken -= len(rest)
 	return h.conn, rest
 }

@@ -10,6 +10,7 @@ import (
 type wire struct {
 	in            []byte              // whole records that have arrived, or one whose header is wrong
 	record        int                 // bytes left of the record that is being read
+	longest       int                 // of the records that were read
 	out           *[]byte             // where records to be sent are appended
 	yield         func(struct{}) bool // during the handshake: waits for more in; false: give up
 	local, remote net.Addr
@@ -29,6 +30,7 @@ func (w *wire) Read(p []byte) (int, error) {
 		if w.record, _ = recordLen(w.in); w.record == 0 { // not whole records: who steps has a bug
 			return 0, io.ErrUnexpectedEOF
 		}
+		w.longest = max(w.longest, w.record)
 	}
 	n := copy(p[:min(len(p), w.record)], w.in)
 	w.in = w.in[n:]
