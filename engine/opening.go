@@ -81,12 +81,12 @@ func (l *loop) introduce(c *conn, b []byte) {
 			break
 		}
 	}
-	l.opened(c, b, used)
+	l.behind(c, b, used)
 }
 
-// opened keeps or serves what lies behind the first used bytes of b, the whole of what a connection
+// behind keeps or serves what lies behind the first used bytes of b, the whole of what a connection
 // has sent. b is c.in.B if there is a c.in.
-func (l *loop) opened(c *conn, b []byte, used int) {
+func (l *loop) behind(c *conn, b []byte, used int) {
 	switch {
 	case c.in == nil && used == len(b):
 	case c.in == nil && c.opening == opened:

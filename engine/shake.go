@@ -232,7 +232,7 @@ func (l *loop) stepped(sh *shake, p any, stack []byte) {
 		sh.feed = nil
 		if c.in != nil {
 			if n := l.shakeMore(c, c.in.B); c.state&(gone|closing) == 0 {
-				l.opened(c, c.in.B, n)
+				l.behind(c, c.in.B, n)
 			}
 		}
 		if c.state&eof != 0 && c.state&(gone|closing) == 0 {
