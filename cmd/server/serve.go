@@ -89,7 +89,7 @@ func serve(s *settings, stderr io.Writer) error {
 	watcher := events.Watch(log, events.Sources{
 		Snapshot: func() engine.Snapshot {
 			now := sampler.Sample()
-			memory.note(now.Buffered)
+			memory.note(now.Buffered, now.HandshakesBegun)
 			return now
 		},
 		Evictions: e.Guard().Evictions,
