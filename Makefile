@@ -6,13 +6,15 @@ GO          ?= go
 FUZZTIME    ?= 5s
 TESTFLAGS   ?=
 BENCH       ?= .
-COUNT       ?= 5
+COUNT       ?= 6
+BENCHTIME   ?= 200ms
+BASELINE    ?= bench/baseline.txt
 
 .DEFAULT_GOAL := help
 
 .PHONY: help
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
 .PHONY: build
 build: ## build bin/server and bin/bench
@@ -67,8 +69,20 @@ fuzz: ## run every fuzz target for FUZZTIME (5s)
 	done
 
 .PHONY: bench
-bench: ## micro benchmarks: make bench BENCH=Guard COUNT=5
-	$(GO) test -run '^$$' -bench '$(BENCH)' -count $(COUNT) ./...
+bench: ## micro benchmarks beside the committed baseline: make bench BENCH=Guard COUNT=6
+	@mkdir -p bin
+	$(GO) test -run '^$$' -bench '$(BENCH)' -benchtime $(BENCHTIME) -count $(COUNT) ./... | tee bin/bench.txt
+	$(GO) tool benchstat $(BASELINE) bin/bench.txt
+
+.PHONY: bench-baseline
+bench-baseline: ## record a new baseline, to be committed: on a quiet machine, with nothing else changed
+	$(GO) test -run '^$$' -bench . -benchtime $(BENCHTIME) -count $(COUNT) ./... | grep -E '^(goos|goarch|pkg|cpu|Benchmark)' >$(BASELINE)
+
+.PHONY: bench-peers
+bench-peers: ## CPU per unit of work beside nginx, haproxy, gnet and crypto/tls, where installed, interleaved
+	@for what in hello echo refuse handshake tls-echo; do \
+	  echo "== $$what"; bench/peers/compare.sh $$what $(COUNT); \
+	done
 
 .PHONY: audit
 audit: ## known vulnerabilities, and dependencies that have newer versions

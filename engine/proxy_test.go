@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/netip"
 	"strings"
@@ -290,4 +291,71 @@ func BenchmarkProxyHeader(b *testing.B) {
 		c.(*net.TCPConn).SetLinger(0)
 		c.Close()
 	}
+}
+
+// Connections that end anywhere inside header, handshake or first frame, in any way, from a proxy and
+// from others, leave nothing behind in any count.
+func TestStormOfEndsBeforeTheFirstFrame(t *testing.T) {
+	for _, secure := range []bool{false, true} {
+		change := func(c *Config) {
+			unlimited(c)
+			c.Loops, c.MaxHandshakes, c.Guard.MaxUnproven = 2, 16, 2000
+			c.Listeners[0].SourceConnRate = 0
+		}
+		if secure {
+			inner := change
+			change = func(c *Config) { tlsWith(&tls.Config{}, inner)(c) }
+		}
+		e, addr := serve(t, echo.Frames(1000), 1004, behindProxies(change))
+		rnd := rand.New(rand.NewPCG(uint64(time.Now().UnixNano()), 1))
+		for range 400 {
+			from, first := "127.0.0.2", []byte{}
+			if rnd.IntN(3) > 0 {
+				from = "127.0.0.1"
+				first = header(1+rnd.IntN(2), []string{"192.0.2.7:1", "[2001:db8::7]:1", "[::ffff:192.0.2.8]:1"}[rnd.IntN(3)])
+			}
+			raw := dialFrom(t, from, addr)
+			c := &cutting{Conn: raw, left: rnd.IntN(len(first) + 2200)}
+			if !secure {
+				c.left = rnd.IntN(len(first) + 40)
+			}
+			c.Write(first)
+			raw.SetDeadline(time.Now().Add(300 * time.Millisecond))
+			if secure {
+				tc := tls.Client(c, clientTLS(0))
+				tc.Write(length.Append(nil, []byte("the first frame")))
+			} else {
+				c.Write(length.Append(nil, []byte("the first frame")))
+			}
+			switch rnd.IntN(3) {
+			case 0:
+				raw.SetLinger(0)
+			case 1:
+				raw.CloseWrite()
+				time.Sleep(time.Millisecond)
+			}
+			raw.Close()
+		}
+		eventually(t, "nothing is left", func() bool {
+			s := e.Snapshot()
+			return s.Conns == 0 && s.Unproven == 0 && s.HandshakesOpen == 0 && s.HandshakesQueued == 0 && s.Buffered == 0 && e.Guard().Counted() == 0
+		})
+		if s := e.Snapshot(); s.Panics != 0 || s.Listeners[0].Accepted < 300 {
+			t.Errorf("%d panics, %d accepted", s.Panics, s.Listeners[0].Accepted)
+		}
+	}
+}
+
+// cutting lets only so many more bytes through, and fails then.
+type cutting struct {
+	net.Conn
+	left int
+}
+
+func (c *cutting) Write(p []byte) (int, error) {
+	n, err := c.Conn.Write(p[:min(len(p), c.left)])
+	if c.left -= n; err == nil && n < len(p) {
+		err = io.ErrShortWrite
+	}
+	return n, err
 }
