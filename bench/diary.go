@@ -11,7 +11,7 @@ import (
 // Stretch is what the server said of itself over one phase.
 type Stretch struct {
 	Name     string           `json:"name"`
-	Sheds    map[string]int64 `json:"sheds,omitempty"` // by reason; nil when not read
+	Sheds    map[string]int64 `json:"sheds"` // by reason; nil when not read, which is not the same as empty
 	CPU      time.Duration    `json:"cpu_ns,omitempty"`
 	Wall     time.Duration    `json:"wall_ns"`             // between the readings
 	RSSBytes int64            `json:"rss_bytes,omitempty"` // at its end

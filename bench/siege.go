@@ -59,7 +59,9 @@ type Outcome struct {
 	Good      load.Result     `json:"good"`
 	Newcomers *load.Result    `json:"newcomers,omitempty"` // nil when there were none
 	Attacks   []attack.Result `json:"attacks"`
-	Server    []Stretch       `json:"server,omitempty"` // one for each phase, when there was something to read
+	Server    []Stretch       `json:"server,omitempty"`   // one for each phase, when there was something to read
+	Programs  []watch.Program `json:"programs,omitempty"` // the server's, when its process ids were given
+	Samples   []Sample        `json:"samples"`            // one a second, of what the server and the attackers said
 	Cost      *Cost           `json:"cost,omitempty"`
 	Remarks   []string        `json:"remarks,omitempty"` // what could not be measured or was cut short
 }
@@ -102,6 +104,7 @@ func (s Siege) Run(ctx context.Context) (Outcome, error) {
 	defer cancel()
 	f := &field{Siege: s, good: good, newcomers: newcomers, counts: make([]*attack.Counts, len(s.Strikes)),
 		results: make([]attack.Result, len(s.Strikes)), errs: make([]error, len(s.Strikes))}
+	f.programs = watch.Programs(s.PIDs) // now: reading a program takes longer than a phase may
 	for i := range f.counts {
 		f.counts[i] = new(attack.Counts)
 	}
@@ -113,6 +116,7 @@ type field struct {
 	Siege
 	good      *load.Lane
 	newcomers *load.Lane // nil: none
+	programs  []watch.Program
 	counts    []*attack.Counts
 	results   []attack.Result // written by one goroutine each, read after they ended
 	errs      []error
@@ -134,6 +138,9 @@ func (f *field) run(ctx context.Context, cancel context.CancelFunc) (Outcome, er
 
 	diary := newDiary(f.Sheds, f.PIDs)
 	diary.read(ctx)
+	stopSampling := (&sampler{counter: f.Sheds, pids: f.PIDs, counts: f.counts, start: start}).run(context.WithoutCancel(ctx))
+	sampled := sync.OnceValues(stopSampling)
+	defer sampled() // whichever way this ends
 	sleepUntil(ctx, start.Add(f.Before))
 	diary.readWithin(ctx, 100*time.Millisecond)
 	// The good clients' own descriptors are spoken for, whether open at this instant or not.
@@ -158,10 +165,14 @@ func (f *field) run(ctx context.Context, cancel context.CancelFunc) (Outcome, er
 	<-good.done
 	<-newcomers.done
 	diary.read(context.WithoutCancel(ctx))
+	samples, remarks := sampled()
+	diary.remarks = append(diary.remarks, remarks...)
 	if err := errors.Join(append(f.errs, good.err, newcomers.err)...); err != nil {
 		return Outcome{}, err
 	}
-	return f.outcome(ctx, good.result, newcomers.result, diary)
+	out, err := f.outcome(ctx, good.result, newcomers.result, diary)
+	out.Samples, out.Programs = samples, f.programs
+	return out, err
 }
 
 func (f *field) outcome(ctx context.Context, good, newcomers *load.Result, d *diary) (Outcome, error) {

@@ -177,6 +177,7 @@ func (l *Lane) Live() Live {
 // Result is what a lane did.
 type Result struct {
 	Target          string            `json:"target"`
+	Setup           Setup             `json:"setup"`
 	Phases          []latency.Summary `json:"phases"`
 	Timeline        []latency.Summary `json:"timeline"`
 	Sent            int64             `json:"sent"`
@@ -230,7 +231,7 @@ func (l *Lane) run(ctx context.Context) (Result, error) {
 	l.cpu = sock.ThreadCPU() - cpu
 	live := l.Live()
 	r := Result{
-		Target: l.cfg.Target.String(),
+		Target: l.cfg.Target.String(), Setup: l.cfg.setup(),
 		Phases: l.Latency.Summary(), Timeline: l.Latency.Timeline(),
 		Sent: live.Sent, Cuts: live.Cuts, ConnectFailures: live.ConnectFailures,
 		Lag: l.lag.Range(), CPU: l.cpu,

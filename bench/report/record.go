@@ -3,6 +3,7 @@ package report
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"runtime"
 	"runtime/debug"
@@ -10,14 +11,19 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"weir/bench"
+	"weir/bench/attack"
+	"weir/bench/load"
 )
 
 // Record is a run with everything that is needed to judge it and to do it again. Times whose names end in _ns are
 // nanoseconds.
 type Record struct {
+	Kind    string    `json:"kind"`    // "siege", "load" or "attack": what the result is of
 	Command []string  `json:"command"` // the arguments, the program's name left out
 	Seed    uint64    `json:"seed"`
-	Time    time.Time `json:"time"`
+	Time    time.Time `json:"time"`             // when the run ended
 	Commit  string    `json:"commit,omitempty"` // of the bench, when it was built from a checkout; "+" when changed since
 	Go      string    `json:"go"`
 	Machine Machine   `json:"machine"`
@@ -33,11 +39,21 @@ type Machine struct {
 	Cores       int    `json:"cores"`
 	MemoryBytes int64  `json:"memory_bytes"`
 	OpenFiles   uint64 `json:"open_files_limit"`
+	MaxProcs    int    `json:"max_procs"` // how many goroutines of the bench ran at once, at most
+
+	// Settings are those of the kernel that decide what a flood meets before the server does, by their sysctl names.
+	Settings map[string]string `json:"settings,omitempty"`
+}
+
+// settings are the names of the kernel's that a record holds.
+var settings = []string{
+	"net.core.somaxconn", "net.core.netdev_max_backlog", "net.ipv4.tcp_max_syn_backlog", "net.ipv4.tcp_syncookies",
+	"net.ipv4.tcp_abort_on_overflow", "net.ipv4.ip_local_port_range", "net.ipv4.tcp_tw_reuse",
 }
 
 // NewRecord returns a record of a result of now, on this machine, by this build.
 func NewRecord(command []string, seed uint64, result any, failure error) Record {
-	r := Record{Command: command, Seed: seed, Time: time.Now().UTC().Truncate(time.Second), Commit: commit(),
+	r := Record{Kind: kind(result), Command: command, Seed: seed, Time: time.Now().UTC().Truncate(time.Second), Commit: commit(),
 		Go: runtime.Version(), Machine: thisMachine(), Result: result}
 	if failure != nil {
 		r.Failure = failure.Error()
@@ -45,13 +61,82 @@ func NewRecord(command []string, seed uint64, result any, failure error) Record 
 	return r
 }
 
-// Write writes the record to a file, which it creates or replaces.
-func (r Record) Write(path string) error {
+// kind names what a result is of; empty for anything else.
+func kind(result any) string {
+	switch result.(type) {
+	case bench.Outcome:
+		return "siege"
+	case load.Result:
+		return "load"
+	case attack.Result:
+		return "attack"
+	}
+	return ""
+}
+
+// maxRecordBytes bounds a record that is read: one of ten minutes has less than 3 MB.
+const maxRecordBytes = 64 << 20
+
+// Parse reads a record's JSON; Result is then a value of the type that Kind names. What a stranger wrote is an error
+// or is shown as it stands, and never runs.
+func Parse(b []byte) (Record, error) {
+	var raw json.RawMessage
+	r := Record{Result: &raw}
+	if err := json.Unmarshal(b, &r); err != nil {
+		return Record{}, fmt.Errorf("read record: %w", err)
+	}
+	var err error
+	switch r.Kind {
+	case "siege":
+		r.Result, err = result[bench.Outcome](raw)
+	case "load":
+		r.Result, err = result[load.Result](raw)
+	case "attack":
+		r.Result, err = result[attack.Result](raw)
+	default:
+		err = fmt.Errorf("kind %q: want siege, load or attack", r.Kind)
+	}
+	if err != nil {
+		return Record{}, fmt.Errorf("read record: %w", err)
+	}
+	return r, nil
+}
+
+func result[T any](raw json.RawMessage) (v T, err error) { return v, json.Unmarshal(raw, &v) }
+
+// Read reads the record in a file.
+func Read(path string) (Record, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return Record{}, fmt.Errorf("read record: %w", err)
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, maxRecordBytes+1))
+	if err != nil {
+		return Record{}, fmt.Errorf("read record: %w", err)
+	}
+	if len(b) > maxRecordBytes {
+		return Record{}, fmt.Errorf("read record %s: more than %d MiB", path, maxRecordBytes>>20)
+	}
+	return Parse(b)
+}
+
+// JSON returns the record as it stands in a file.
+func (r Record) JSON() ([]byte, error) {
 	b, err := json.MarshalIndent(r, "", "  ")
 	if err != nil {
-		return fmt.Errorf("write report: %w", err)
+		return nil, fmt.Errorf("write record: %w", err)
 	}
-	if err := os.WriteFile(path, append(b, '\n'), 0o644); err != nil {
+	return append(b, '\n'), nil
+}
+
+// Write writes the record to a file, which it creates or replaces.
+func (r Record) Write(path string) error {
+	b, err := r.JSON()
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(path, b, 0o644); err != nil {
 		return fmt.Errorf("write report: %w", err)
 	}
 	return nil
@@ -78,7 +163,7 @@ func commit() string {
 }
 
 func thisMachine() Machine {
-	m := Machine{Arch: runtime.GOARCH, Cores: runtime.NumCPU()}
+	m := Machine{Arch: runtime.GOARCH, Cores: runtime.NumCPU(), MaxProcs: runtime.GOMAXPROCS(0)}
 	var name unix.Utsname
 	if unix.Uname(&name) == nil {
 		m.Kernel = unix.ByteSliceToString(name.Release[:])
@@ -91,6 +176,16 @@ func thisMachine() Machine {
 	var limit unix.Rlimit
 	if unix.Getrlimit(unix.RLIMIT_NOFILE, &limit) == nil {
 		m.OpenFiles = limit.Cur
+	}
+	for _, name := range settings {
+		b, err := os.ReadFile("/proc/sys/" + strings.ReplaceAll(name, ".", "/"))
+		if err != nil {
+			continue // another kernel, or a container that hides it
+		}
+		if m.Settings == nil {
+			m.Settings = make(map[string]string)
+		}
+		m.Settings[name] = strings.Join(strings.Fields(string(b)), " ")
 	}
 	return m
 }

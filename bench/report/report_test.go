@@ -84,6 +84,24 @@ func TestTables(t *testing.T) {
 	}
 }
 
+// What the record keeps is all that the tables need.
+func TestTablesFromTheRecord(t *testing.T) {
+	b, err := NewRecord(nil, 0, outcome, nil).JSON()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := Parse(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var first, again bytes.Buffer
+	Siege(&first, outcome)
+	Siege(&again, r.Result.(bench.Outcome))
+	if !bytes.Equal(first.Bytes(), again.Bytes()) {
+		t.Errorf("got\n%s\nwant\n%s", again.Bytes(), first.Bytes())
+	}
+}
+
 func TestNothingReadFromTheServerMeansNoTablesOfIt(t *testing.T) {
 	var got bytes.Buffer
 	Siege(&got, bench.Outcome{Good: outcome.Good})
