@@ -15,7 +15,8 @@ usage:
                                             with -churn newcomers: a connection for each request
   bench attack NAME -target URL [flags]     an attack alone
   bench siege  -target URL -attack NAME...  a good client before, during and after attacks; with -newcomers RATE those, too
-  bench help   [load|attack|siege]          this text, or the flags of a command
+  bench report FILE.json [-html FILE.html]  the tables of a record that -json wrote, or a page with plots
+  bench help   [load|attack|siege|report]   this text, or the flags of a command
 
 targets, on 127.0.0.0/8 and [::1] only:
   http://127.0.0.1:8080/path    HTTP/1.1
@@ -31,6 +32,8 @@ attacks:
 const epilogue = `
 The tls- attacks need a TLS target; the others but connection-flood speak TLS to one.
 In a siege attacks take their options in the same word: -attack 'slowloris?conns=5000&interval=500ms'
+-json FILE keeps the record of a run: command, seed, machine, commits, results, and a sample a second of the
+server's -metrics and -pid; siege -html FILE draws it as a page that needs no network
 exit status: 0 good, 1 the run failed (the good client got nothing, for one), 2 a mistake on the command line
 `
 
@@ -50,6 +53,8 @@ func (c *command) help(ctx context.Context, args []string) error {
 		return c.attack(ctx, append(args[1:], "-help"))
 	case "siege":
 		return c.siege(ctx, []string{"-help"})
+	case "report":
+		return c.report(ctx, []string{"-help"})
 	}
-	return usage(errors.New("help: there is help for load, attack and siege"))
+	return usage(errors.New("help: there is help for load, attack, siege and report"))
 }

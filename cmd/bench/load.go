@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"flag"
 	"fmt"
@@ -113,11 +114,13 @@ func given(f *flag.FlagSet, name string) (yes bool) {
 
 // record writes the JSON file, if one is wanted, and returns why the run failed, if it did.
 func (c *command) record(file string, seed uint64, result any, failure error) error {
+	return cmp.Or(c.write(file, report.NewRecord(c.args, seed, result, failure)), failure)
+}
+
+// write writes the JSON file, if one is wanted.
+func (c *command) write(file string, r report.Record) error {
 	if file == "" {
-		return failure
+		return nil
 	}
-	if err := report.NewRecord(c.args, seed, result, failure).Write(file); err != nil {
-		return err
-	}
-	return failure
+	return r.Write(file)
 }

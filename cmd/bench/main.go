@@ -60,7 +60,7 @@ func (c *command) run(ctx context.Context, args []string) int {
 
 func (c *command) dispatch(ctx context.Context, args []string) error {
 	if len(args) == 0 {
-		return usage(errors.New("say what to do: load, attack, siege or help"))
+		return usage(errors.New("say what to do: load, attack, siege, report or help"))
 	}
 	switch name, rest := args[0], args[1:]; name {
 	case "load":
@@ -69,10 +69,12 @@ func (c *command) dispatch(ctx context.Context, args []string) error {
 		return c.attack(ctx, rest)
 	case "siege":
 		return c.siege(ctx, rest)
+	case "report":
+		return c.report(ctx, rest)
 	case "help", "-h", "-help", "--help":
 		return c.help(ctx, rest)
 	default:
-		return usage(fmt.Errorf("no command %q: there are load, attack, siege and help", name))
+		return usage(fmt.Errorf("no command %q: there are load, attack, siege, report and help", name))
 	}
 }
 

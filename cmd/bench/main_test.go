@@ -34,6 +34,7 @@ func TestMistakesAreOneLineAndStatusTwo(t *testing.T) {
 		"siege -target http://127.0.0.1:1/ -attack slowloris -metrics http://192.0.2.1/", "siege -target http://127.0.0.1:1/ -attack slowloris -metrics frames://127.0.0.1:1",
 		"siege -target http://127.0.0.1:1/ -attack slowloris -pid x", "siege -target http://127.0.0.1:1/ -attack slowloris -during 0s",
 		"siege -target http://127.0.0.1:1/ -good-target http://192.0.2.1/ -attack slowloris",
+		"report", "report -html x.html", "report x.json -nothing", "report x.json y.json",
 		"load -target https://192.0.2.1/", "load -target https://127.0.0.1:1/ -tls-version 1.1", "load -target frames+tls://127.0.0.1", "load -target http://127.0.0.1:1/ -churn -conns -1",
 		"attack tls-hello -target http://127.0.0.1:1/", "attack tls-handshake -target https://127.0.0.1:1/ -version 1", "attack tls-dribble -target https://127.0.0.1:1/ -size 0",
 		"attack proxy-spoof -target http://127.0.0.1:1/ -form odd", "attack proxy-spoof -target http://127.0.0.1:1/ -version 3", "attack proxy-spoof -target http://127.0.0.1:1/ -victim me",
@@ -53,7 +54,7 @@ func TestHelp(t *testing.T) {
 	for line, want := range map[string]string{
 		"help": "connection-flood", "-h": "exit status", "help load": "-rate", "help attack": "-interval",
 		"help attack slowloris": "drips", "attack slowloris -help": "(default 2000)", "attack -help": "-conns",
-		"help siege": "-metrics", "siege -h": "-pid", "load -h": "-churn", "siege -help": "-newcomers", "help attack tls-dribble": "-records",
+		"help siege": "-metrics", "help report": "-html", "siege --help": "self-contained", "report -h": "FILE.json", "siege -h": "-pid", "load -h": "-churn", "siege -help": "-newcomers", "help attack tls-dribble": "-records",
 		"help attack proxy-spoof": "-victim", "help attack tls-hello": "(default 1.3)", "help attack tls-handshake": "-finish",
 	} {
 		status, stdout, stderr := call(t, strings.Fields(line)...)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -31,11 +32,12 @@ func (c *command) siege(ctx context.Context, args []string) error {
 	after := f.Duration("after", 3*time.Second, "quiet time after it")
 	var come newcomers
 	come.flags(f)
-	metrics := f.String("metrics", "", "the server's metrics page, such as http://127.0.0.1:9090/metrics")
+	metrics := f.String("metrics", "", "the server's metrics page, read once a second, such as http://127.0.0.1:9090/metrics")
 	name := f.String("shed-metric", "weir_shed_total", "counter on that page that counts what was shed")
 	label := f.String("shed-label", "reason", "label of that counter that tells reasons apart")
-	pids := f.String("pid", "", "process ids of the server, with commas between: its CPU and memory are read")
+	pids := f.String("pid", "", "process ids of the server, with commas between: its CPU and memory are read, once a second, and its command line is recorded")
 	file := f.String("json", "", "write the record of the run to this file")
+	page := f.String("html", "", "draw the record as one self-contained page, and write it to this file; bench report draws it later")
 	if err := c.parse(f, "siege -target URL -attack NAME[?OPTION=VALUE&...][,NAME...] [flags]", args); err != nil {
 		return err
 	}
@@ -70,14 +72,14 @@ func (c *command) siege(ctx context.Context, args []string) error {
 		s.Strikes = append(s.Strikes, bench.Strike{Kind: kind, Options: options, Target: t})
 	}
 	if *metrics != "" {
-		page, err := target.Resolve(ctx, *metrics, nil)
-		if err == nil && (page.Scheme != target.HTTP || page.TLS) {
+		at, err := target.Resolve(ctx, *metrics, nil)
+		if err == nil && (at.Scheme != target.HTTP || at.TLS) {
 			err = fmt.Errorf("metrics %q: must be http", *metrics)
 		}
 		if err != nil {
 			return usage(err)
 		}
-		s.Sheds = watch.NewCounter(page, *name, *label)
+		s.Sheds = watch.NewCounter(at, *name, *label)
 	}
 	if s.PIDs, err = parsePIDs(*pids); err != nil {
 		return usage(err)
@@ -94,10 +96,12 @@ func (c *command) siege(ctx context.Context, args []string) error {
 	s.Watch = show.line
 	outcome, err := s.Run(ctx)
 	show.end()
+	record := report.NewRecord(c.args, s.Good.Seed, outcome, err)
 	if len(outcome.Good.Phases) > 0 {
 		report.Siege(c.stdout, outcome)
+		err = cmp.Or(c.drawn(*page, record), err)
 	}
-	return c.record(*file, s.Good.Seed, outcome, err)
+	return cmp.Or(c.write(*file, record), err)
 }
 
 func parsePIDs(list string) ([]int, error) {
