@@ -3,6 +3,7 @@ package e2e
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"fmt"
 	"image"
 	"image/png"
@@ -14,6 +15,7 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -81,18 +83,29 @@ func (b *browser) fetched() []string {
 // show opens a file and returns what the browser prints.
 func (b *browser) show(t *testing.T, file string, flags ...string) string {
 	t.Helper()
+	// Not t.TempDir: a helper of the browser may still write there, which costs a folder and not the test.
+	profile, err := os.MkdirTemp("", "weir-browser")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(profile)
 	args := append([]string{"--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking", "--disable-quic",
-		"--no-first-run", "--disable-component-update", "--disable-sync", "--hide-scrollbars", "--user-data-dir=" + t.TempDir(),
+		"--no-first-run", "--disable-component-update", "--disable-sync", "--hide-scrollbars", "--user-data-dir=" + profile,
 		"--proxy-server=http://" + b.proxy, "--proxy-bypass-list=<-loopback>"}, flags...)
 	cmd := exec.Command(b.path, append(args, "file://"+file)...)
 	var out, complaints bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &complaints
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // its helpers go with it
+	cmd.WaitDelay = 5 * time.Second
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	late := time.AfterFunc(time.Minute, func() { cmd.Process.Kill() })
+	kill := func() { syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	late := time.AfterFunc(time.Minute, kill)
 	defer late.Stop()
-	if err := cmd.Wait(); err != nil {
+	err = cmd.Wait()
+	kill()
+	if err != nil && !errors.Is(err, exec.ErrWaitDelay) {
 		t.Fatalf("chromium: %v\n%s", err, complaints.String())
 	}
 	return out.String()
