@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -39,17 +40,17 @@ func storm(t *testing.T, spec string, to target.Target) Result {
 	return r
 }
 
-var silent = func(c *net.TCPConn) { io.Copy(io.Discard, c) }
+var mute = func(c *net.TCPConn) { io.Copy(io.Discard, c) }
 
 func TestConnectionFloodHoldsWhatTheServerDoesNotShed(t *testing.T) {
-	r := storm(t, "connection-flood?conns=50&total=200&sources=7&duration=300ms&loops=2", victim.Serve(t, target.Line, silent))
+	r := storm(t, "connection-flood?conns=50&total=200&sources=7&duration=300ms&loops=2", victim.Serve(t, target.Line, mute))
 	if r.Established != 50 || r.Open != 50 || r.Attempts != 50 || r.Ended() != 0 || r.Connect.Count != 50 {
 		t.Errorf("%+v", r)
 	}
 }
 
 func TestConnectionFloodEndsWithItsTotal(t *testing.T) {
-	to := victim.Serve(t, target.Line, silent)
+	to := victim.Serve(t, target.Line, mute)
 	for _, spec := range []string{
 		"connection-flood?conns=20&total=300&churn=true&duration=20s",
 		"connection-flood?conns=20&total=300&hold=1ms&duration=20s",
@@ -81,7 +82,7 @@ func TestConnectionFloodTellsResetsFromCloses(t *testing.T) {
 }
 
 func TestConnectionFloodKeepsItsRate(t *testing.T) {
-	r := storm(t, "connection-flood?conns=500&total=500&rate=200&duration=500ms", victim.Serve(t, target.Line, silent))
+	r := storm(t, "connection-flood?conns=500&total=500&rate=200&duration=500ms", victim.Serve(t, target.Line, mute))
 	if r.Attempts < 80 || r.Attempts > 101 {
 		t.Errorf("%d connections in half a second at 200 a second", r.Attempts)
 	}
@@ -142,7 +143,7 @@ func TestSlowlorisFindsTheDeadline(t *testing.T) {
 
 func TestSlowlorisStaysWhileItIsLetAndEndsWithItsTime(t *testing.T) {
 	for _, s := range []target.Scheme{target.HTTP, target.Frames, target.Line} {
-		r := storm(t, "slowloris?conns=30&interval=20ms&size=3&duration=200ms", victim.Serve(t, s, silent))
+		r := storm(t, "slowloris?conns=30&interval=20ms&size=3&duration=200ms", victim.Serve(t, s, mute))
 		if r.Open != 30 || r.Ended() != 0 || r.Bytes != 3*r.Units || r.Units < 30*4 {
 			t.Errorf("%s: %+v", s, r)
 		}
@@ -150,20 +151,21 @@ func TestSlowlorisStaysWhileItIsLetAndEndsWithItsTime(t *testing.T) {
 }
 
 func TestRoomCutsAnAttackShortAndSaysSo(t *testing.T) {
-	to := victim.Serve(t, target.Line, silent)
+	to := victim.Serve(t, target.Line, mute)
+	back := []string{"reset-churn", "close-storm"} // they make room for the next
 	for _, k := range All() {
 		o := k.Options()
 		o.Conns, o.Total, o.Duration, o.Sources = 30, 30, 200*time.Millisecond, 1
 		to.TLS = strings.HasPrefix(k.Name, "tls-")
 		r, err := Run(t.Context(), k, o, to, sock.RoomFor(10), nil)
-		if err != nil || r.Established > 10 || !strings.Contains(r.Shortened, "10 connections") {
+		if err != nil || r.Established > 10 && !slices.Contains(back, k.Name) || r.Open > 10 || !strings.Contains(r.Shortened, "10 connections") {
 			t.Errorf("%s: %d established, %q, %v", k.Name, r.Established, r.Shortened, err)
 		}
 	}
 }
 
 func TestAttacksEndWithTheirContext(t *testing.T) {
-	to := victim.Serve(t, target.Line, silent)
+	to := victim.Serve(t, target.Line, mute)
 	for _, k := range All() {
 		o := k.Options()
 		o.Conns, o.Duration, o.Nice = 20, time.Minute, 0
@@ -222,7 +224,7 @@ func TestSpecs(t *testing.T) {
 func TestOptionsOutOfRangeAreRefused(t *testing.T) {
 	to := target.Target{Scheme: target.Line, Addr: netip.MustParseAddrPort("127.0.0.1:1")}
 	for _, s := range []string{"conns=0", "conns=2000000", "total=-1", "count=0", "rate=-1", "rate=NaN", "size=-1", "interval=0s", "hold=-1s",
-		"duration=0s", "duration=11m", "sources=0", "sources=2000000", "first=10.0.0.1", "first=::1", "first=x", "loops=0", "nice=20", "per-net=255"} {
+		"duration=0s", "duration=11m", "sources=0", "sources=2000000", "first=10.0.0.1", "first=::1", "first=x", "loops=0", "nice=20", "per-net=255", "pipeline=-1", "pipeline=2000000"} {
 		k, o, err := ParseSpec("frame-flood?" + s)
 		if err == nil {
 			err = k.Check(o, to)
@@ -231,8 +233,11 @@ func TestOptionsOutOfRangeAreRefused(t *testing.T) {
 			t.Errorf("%s passed", s)
 		}
 	}
-	if k, o, _ := ParseSpec("slowloris?size=0"); k.Check(o, to) == nil {
-		t.Error("a drip of nothing passed")
+	for _, s := range []string{"slowloris?size=0", "slow-body?size=0", "slow-read?sip=0", "slow-read?sip=100000", "slow-read?pipeline=0", "zero-window?pipeline=0",
+		"spray?pipeline=0", "pipeline-flood?pipeline=0", "pipeline-flood?pipeline=1000&size=1000000", "upload-flood?size=0"} {
+		if k, o, err := ParseSpec(s); err != nil || k.Check(o, to) == nil {
+			t.Errorf("%s passed", s)
+		}
 	}
 }
 

@@ -67,7 +67,7 @@ func (r *run) dial() bool {
 	}
 	r.begun++
 	r.counts.attempts.Add(1)
-	fd, err := sock.Dial(r.target.Addr, r.sources[r.begun%len(r.sources)])
+	fd, err := sock.DialReceiving(r.target.Addr, r.sources[r.begun%len(r.sources)], r.receive)
 	if err != nil {
 		r.room.Return()
 		if err == unix.EMFILE || err == unix.ENFILE {
@@ -207,6 +207,21 @@ func (r *run) read(i int32, use func([]byte) bool) (more bool) {
 	return true
 }
 
+// ended ends a connection that the server has ended, whatever lies unread before, and reports whether it did. For
+// attacks that do not read what is there.
+func (r *run) ended(i int32) bool {
+	c := &r.conns[i]
+	fate, heard := sock.FateOf(int(c.fd))
+	c.answered = c.answered || heard && r.secure == nil
+	switch fate {
+	case sock.Reset:
+		r.end(i, byReset)
+	case sock.Closed:
+		r.end(i, byClose)
+	}
+	return fate != sock.Alive
+}
+
 // end closes a connection that stands and counts who ended it.
 func (r *run) end(i int32, who ending) {
 	c := &r.conns[i]
@@ -230,6 +245,12 @@ func (r *run) end(i int32, who ending) {
 		}
 	}
 	r.release(i, who != byReset)
+}
+
+// leave ends a connection from this side as a client does that is done, with a FIN.
+func (r *run) leave(i int32) {
+	r.counts.open.Add(-1)
+	r.release(i, false)
 }
 
 // release closes the descriptor and frees the slot.

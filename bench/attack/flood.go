@@ -16,6 +16,8 @@ const dialsPerTurn = 64
 type flood struct {
 	*run
 	held ring.Queue[handle] // with a hold time: which connection ends next
+	// tick does what is due now and returns for how long nothing more is; nil: nothing ever is.
+	tick func(now time.Duration) time.Duration
 }
 
 // pour runs until the attack's end, or until all connections were begun and have ended.
@@ -27,6 +29,10 @@ func (f *flood) pour(w wants) error {
 	for !f.over() {
 		now := f.now()
 		f.letGo(now)
+		rest := maxWait
+		if f.tick != nil {
+			rest = f.tick(now)
+		}
 		began := 0
 		for began < dialsPerTurn && !f.spent() && len(f.free) > 0 && pace.take(now) {
 			if !f.dial() {
@@ -47,7 +53,7 @@ func (f *flood) pour(w wants) error {
 		if f.held.Len() > 0 {
 			wait = min(wait, max(0, f.held.First().at-now))
 		}
-		f.turn(wait, w)
+		f.turn(min(wait, rest), w)
 	}
 	return nil
 }

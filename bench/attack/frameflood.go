@@ -35,7 +35,7 @@ var frameFlood = Kind{
 		}
 		return checkTLS(o, t)
 	},
-	loop: func(r *run) error { return (&frames{run: r}).flood() },
+	loop: func(r *run) error { return (&frames{run: r, burst: 1, batchBytes: batchBytes}).flood() },
 }
 
 const (
@@ -50,17 +50,20 @@ const (
 
 type frames struct {
 	*run
-	request *wire.Request
-	batch   []byte // whole requests, one after the other
-	flows   []flow // parallel to conns
-	granted int64  // requests given to connections to write, ≤ opts.Count
-	heard   time.Duration
+	burst      int // requests that begin together, or none does; above 1 the next wait for all their answers
+	batchBytes int // of batch, at least one request in any case
+	request    *wire.Request
+	batch      []byte // whole requests, one after the other
+	flows      []flow // parallel to conns
+	granted    int64  // requests given to connections to write, ≤ opts.Count
+	heard      time.Duration
 }
 
 // flow is what one connection has under way.
 type flow struct {
 	written int64 // bytes, on this connection
 	pending int   // bytes granted and not yet written
+	owed    int   // answers to what was granted that are still to come
 	canRead bool  // told readable, and not yet read dry
 	canSend bool  // told writable, and not yet full
 	replies wire.Replies
@@ -73,7 +76,7 @@ func (f *frames) flood() (err error) {
 	if f.request, err = wire.NewRequest(f.target, wire.SizeOr(f.target, f.opts.Size)); err != nil {
 		return err
 	}
-	for len(f.batch) == 0 || len(f.batch)+len(f.request.Bytes) <= batchBytes {
+	for len(f.batch) == 0 || len(f.batch)+len(f.request.Bytes) <= f.batchBytes {
 		f.batch = append(f.batch, f.request.Bytes...)
 	}
 	f.flows = make([]flow, len(f.conns))
@@ -104,7 +107,7 @@ func (f *frames) flood() (err error) {
 		wait := time.Duration(0)
 		if !busy {
 			wait = maxWait
-			if f.opts.Rate > 0 && allowed == 0 {
+			if f.opts.Rate > 0 && !f.enough(allowed) {
 				wait = max(pace.wait(now), minWait)
 			}
 		}
@@ -151,6 +154,7 @@ func (f *frames) serve(i int32, allowed *int) bool {
 			got, err := w.replies.Feed(b)
 			f.counts.replies.Add(int64(got.OK))
 			f.counts.bad.Add(int64(got.Bad))
+			w.owed -= got.OK + got.Bad
 			return err == nil
 		})
 		if c.fd < 0 || c.generation != generation {
@@ -160,23 +164,36 @@ func (f *frames) serve(i int32, allowed *int) bool {
 	if w.canSend {
 		f.write(i, allowed)
 	}
-	return w.canRead || w.canSend && (w.pending > 0 || *allowed > 0 && f.granted < f.opts.Count)
+	return w.canRead || w.canSend && (w.pending > 0 || f.enough(*allowed) && f.turnOf(w))
+}
+
+// turnOf reports whether a connection that has nothing left to write may begin again.
+func (f *frames) turnOf(w *flow) bool { return f.burst == 1 || w.owed <= 0 }
+
+// enough reports whether so many requests that may be sent now are worth beginning.
+func (f *frames) enough(allowed int) bool {
+	n := min(int64(f.burst), f.opts.Count-f.granted)
+	return n > 0 && int64(allowed) >= n
 }
 
 func (f *frames) write(i int32, allowed *int) {
 	c, w := &f.conns[i], &f.flows[i]
 	size := len(f.request.Bytes)
 	if w.pending == 0 {
-		n := int(min(int64(len(f.batch)/size), int64(*allowed), f.opts.Count-f.granted))
-		if n <= 0 {
+		if !f.enough(*allowed) || !f.turnOf(w) {
 			return
 		}
+		n := int(min(int64(len(f.batch)/size), int64(*allowed), f.opts.Count-f.granted))
 		*allowed -= n
 		f.granted += int64(n)
 		w.pending = n * size
+		w.owed += n
 	}
 	at := int(w.written % int64(len(f.batch)))
 	b := f.batch[at:min(len(f.batch), at+w.pending)]
+	if f.secure != nil {
+		b = b[:min(len(b), batchBytes)] // a tunnel keeps what it was given until it is sent
+	}
 	n, err := f.run.write(i, b)
 	before := w.written / int64(size)
 	w.written += int64(n)

@@ -23,7 +23,11 @@ type Kind struct {
 }
 
 // kinds is in the order in which help shows them.
-var kinds = []Kind{connectionFlood, frameFlood, slowloris, tlsHandshake, tlsHello, tlsDribble, proxySpoof}
+var kinds = []Kind{
+	connectionFlood, frameFlood, pipelineFlood, uploadFlood, slowloris, silent, slowBody, slowRead, zeroWindow,
+	malformed, oversize, resetChurn, closeStorm, spray,
+	tlsHandshake, tlsHello, tlsDribble, proxySpoof,
+}
 
 // All returns the attacks there are, in the order for help texts.
 func All() []Kind { return append([]Kind(nil), kinds...) }

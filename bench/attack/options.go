@@ -19,6 +19,7 @@ const (
 	MaxTotal    = 10_000_000
 	MaxCount    = 1_000_000_000
 	MaxLoops    = 64
+	MaxPipeline = 1_000_000
 )
 
 // Options says how hard and how long. The zero value is not valid: begin with [Kind.Options].
@@ -28,7 +29,7 @@ type Options struct {
 	Count    int64         `json:"count"`       // most units sent: frames, drips; no meaning for attacks whose unit is a connection
 	Rate     float64       `json:"rate"`        // units a second, all connections together; 0: as fast as it goes
 	Size     int           `json:"size"`        // bytes: a frame's payload, a drip
-	Frame    int           `json:"frame"`       // bytes: the frame that drips announce
+	Frame    int           `json:"frame"`       // bytes: the frame or body that drips announce
 	Interval time.Duration `json:"interval_ns"` // between two drips of a connection
 	Hold     time.Duration `json:"hold_ns"`     // how long a connection is held open; 0: until the end, after a handshake not at all
 	Churn    bool          `json:"churn"`       // close each connection as soon as it stands
@@ -38,6 +39,9 @@ type Options struct {
 	PerNet   int           `json:"per_net"`     // sources in one /24; 0: as many as fit
 	Loops    int           `json:"loops"`       // event loops, each with a thread
 	Nice     int           `json:"nice"`        // 0 to 19: how far the attack's threads give way to others
+
+	Pipeline int `json:"pipeline,omitempty"` // requests that a connection sends without waiting for answers
+	Sip      int `json:"sip,omitempty"`      // bytes read at each interval
 
 	Version string `json:"version,omitempty"`     // of TLS, 1.2 or 1.3, empty for the highest; of a PROXY header, 1 or 2
 	Name    string `json:"server_name,omitempty"` // sent as SNI; empty: the target's host, if that is a name
@@ -73,20 +77,22 @@ var table = []Option{
 	{"rate", "connections or frames a second, 0 as fast as it goes; for those that drip connections a second while opening",
 		func(o *Options, v string) (err error) { o.Rate, err = strconv.ParseFloat(v, 64); return err },
 		func(o Options) string { return strconv.FormatFloat(o.Rate, 'f', -1, 64) }},
-	number("size", "bytes in a frame's payload or in a drip, up to 16777216; 0: 64 in a frame or line, and a GET without a body for HTTP", func(o *Options) *int { return &o.Size }),
-	number("frame", "bytes that a dripped frame announces, 1 to 16777216", func(o *Options) *int { return &o.Frame }),
-	span("interval", "time between two drips of a connection, 1ms to 10m", func(o *Options) *time.Duration { return &o.Interval }),
+	number("size", "bytes in a frame's payload, in a drip, or most that oversize sends on a connection, up to 16777216; 0: 64 in a frame or line, and a GET without a body for HTTP", func(o *Options) *int { return &o.Size }),
+	number("frame", "bytes that a dripped frame or body announces, 1 to 16777216", func(o *Options) *int { return &o.Frame }),
+	number("pipeline", "requests that a connection sends without waiting for answers, up to 1000000; 0 none, where an attack can do without", func(o *Options) *int { return &o.Pipeline }),
+	number("sip", "bytes that slow-read reads at each interval, 1 to 65536", func(o *Options) *int { return &o.Sip }),
+	span("interval", "time between two drips or sips of a connection, 1ms to 10m", func(o *Options) *time.Duration { return &o.Interval }),
 	span("hold", "how long a connection is held open, 0 until the end; for tls-handshake 0 not at all", func(o *Options) *time.Duration { return &o.Hold }),
 	truth("churn", "close each connection as soon as it stands, true or false", func(o *Options) *bool { return &o.Churn }),
 	span("duration", "the attack ends then, 1ms to 10m", func(o *Options) *time.Duration { return &o.Duration }),
 	number("sources", "source addresses, 1 to 1048576", func(o *Options) *int { return &o.Sources }),
-	word("first", "the first source address; none: 127.0.1.1, or ::1", func(o *Options) *string { return &o.First }),
-	number("per-net", "sources in one /24, 1 to 254, 0 as many as fit", func(o *Options) *int { return &o.PerNet }),
+	word("first", "the first source address; none: 127.0.1.1, or ::1; many IPv6 ones begin in 2001:db8::/32, which must be routed to lo", func(o *Options) *string { return &o.First }),
+	number("per-net", "sources in one /24, 1 to 254, or in one /64, 0 as many as fit", func(o *Options) *int { return &o.PerNet }),
 	number("loops", "event loops, 1 to 64", func(o *Options) *int { return &o.Loops }),
 	number("nice", "how far the attack's threads give way to the server and the good client, 0 to 19", func(o *Options) *int { return &o.Nice }),
 	word("version", "of TLS, 1.2 or 1.3, none for the highest that both have; for proxy-spoof of the PROXY header, 1 or 2", func(o *Options) *string { return &o.Version }),
 	word("sni", "server name in TLS handshakes; none: the target's host if it is a name", func(o *Options) *string { return &o.Name }),
-	truth("finish", "complete the handshakes, or with false go when the server has answered the ClientHello, true or false", func(o *Options) *bool { return &o.Finish }),
+	truth("finish", "complete TLS handshakes; for malformed, and break the protocol inside; or for tls-handshake with false go when the server has answered the ClientHello, true or false", func(o *Options) *bool { return &o.Finish }),
 	truth("records", "put each byte of a dribbled ClientHello in a TLS record of its own, true or false", func(o *Options) *bool { return &o.Records }),
 	word("form", "of PROXY headers: good, cut (then silence), huge (65535 bytes, or a line of 4 KB) or bad (malformed, each in another way)", func(o *Options) *string { return &o.Form }),
 	word("victim", "the one address that all PROXY headers claim; none: another one each time, from 10.0.0.0/8 and 2001:db8::/32", func(o *Options) *string { return &o.Victim }),
@@ -168,6 +174,7 @@ func (k Kind) complete(o *Options, t target.Target) ([]netip.Addr, error) {
 		{"rate", o.Rate, 0, 1e9},
 		{"size", float64(o.Size), 0, wire.MaxSize},
 		{"frame", float64(o.Frame), 1, wire.MaxSize},
+		{"pipeline", float64(o.Pipeline), 0, MaxPipeline},
 		{"interval", o.Interval.Seconds(), 0.001, MaxDuration.Seconds()},
 		{"hold", o.Hold.Seconds(), 0, MaxDuration.Seconds()},
 		{"duration", o.Duration.Seconds(), 0.001, MaxDuration.Seconds()},

@@ -210,14 +210,14 @@ func TestProxySpoofTellsAnswersApart(t *testing.T) {
 	if r.Resets != 40 || r.Replies+r.Bad+r.Odd != 0 {
 		t.Errorf("reset: %+v", r)
 	}
-	r = storm(t, "proxy-spoof?conns=4&total=8&hold=50ms&duration=20s", victim.Serve(t, target.Frames, silent))
+	r = storm(t, "proxy-spoof?conns=4&total=8&hold=50ms&duration=20s", victim.Serve(t, target.Frames, mute))
 	if r.Ended() != 0 || r.Attempts != 8 || r.Took < 100*time.Millisecond {
 		t.Errorf("held: %+v", r)
 	}
 }
 
 func TestSpoofsThatMakeNoSenseAreRefused(t *testing.T) {
-	to := victim.Serve(t, target.Line, silent)
+	to := victim.Serve(t, target.Line, mute)
 	for _, s := range []string{"version=3", "version=", "form=none", "form=", "victim=x", "victim=::ffff:10.0.0.1", "victim=fe80::1%25lo"} {
 		k, o, err := ParseSpec("proxy-spoof?" + s)
 		if err == nil && k.Check(o, to) == nil {

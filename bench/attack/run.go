@@ -97,6 +97,7 @@ type run struct {
 	pending pendings
 	stuck   bool // the last attempt failed for a reason on this side
 	in      []byte
+	receive int           // bytes of the connections' receive buffers; 0: the kernel's choice
 	closing func(i int32) // called before a connection that the server closed is counted; nil: nobody cares
 
 	// Inside TLS, see inTLS; else nil.

@@ -206,7 +206,7 @@ func TestTLSDribbleIsServedInTheEnd(t *testing.T) {
 }
 
 func TestTLSAttacksWantTLS(t *testing.T) {
-	plain := victim.Serve(t, target.Line, silent)
+	plain := victim.Serve(t, target.Line, mute)
 	secret := plain
 	secret.TLS = true
 	for spec, to := range map[string]target.Target{

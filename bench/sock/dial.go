@@ -13,7 +13,11 @@ import (
 // caller must close. The connection may not stand yet: wait until it is writable, then ask [Problem]. An invalid
 // source leaves the choice to the kernel. Errors: target.ErrNotLoopback for a target that may not be dialed; else the
 // bare errno of the call that failed, EMFILE and EADDRNOTAVAIL being those to expect.
-func Dial(to netip.AddrPort, from netip.Addr) (fd int, err error) {
+func Dial(to netip.AddrPort, from netip.Addr) (fd int, err error) { return DialReceiving(to, from, 0) }
+
+// DialReceiving is [Dial] with a receive buffer of so many bytes, 0 for the kernel's choice: the window that the server
+// sees is no larger. The kernel rounds up to its own least, about 2 KB.
+func DialReceiving(to netip.AddrPort, from netip.Addr, buffer int) (fd int, err error) {
 	// Checked here once more, on the address that is about to be dialed: nothing between the command line and
 	// this line is trusted to have done it.
 	if err := target.CheckLoopback(to.Addr()); err != nil {
@@ -27,10 +31,18 @@ func Dial(to netip.AddrPort, from netip.Addr) (fd int, err error) {
 	if err != nil {
 		return -1, err
 	}
+	if buffer > 0 {
+		// Before the connect: the window's scale is settled in the handshake.
+		_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, buffer)
+	}
 	if from.IsValid() {
 		if from.Is4() != to.Addr().Is4() {
 			unix.Close(fd)
 			return -1, fmt.Errorf("source %s and target %s are of different families", from, to)
+		}
+		if target.Documentation.Contains(from) {
+			// It is routed to this machine, see there, and no address of an interface.
+			_ = unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_FREEBIND, 1)
 		}
 		// Without it bind takes a port of its own that no other target may share, and searches for it.
 		_ = unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1)
@@ -60,6 +72,36 @@ func Problem(fd int) error {
 	}
 	return nil
 }
+
+// Fate is what became of a connection of which nothing is read.
+type Fate uint8
+
+// The fates: Alive covers a connection whose peer still may send.
+const (
+	Alive Fate = iota
+	Closed
+	Reset
+)
+
+// FateOf returns what became of a connection that stood, whatever lies unread before its end, and whether the peer
+// ever sent a byte.
+func FateOf(fd int) (fate Fate, heard bool) {
+	info, err := unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO)
+	if err != nil {
+		return Reset, false
+	}
+	heard = info.Bytes_received > 0
+	switch info.State {
+	case unix.BPF_TCP_CLOSE:
+		return Reset, heard
+	case unix.BPF_TCP_CLOSE_WAIT, unix.BPF_TCP_LAST_ACK, unix.BPF_TCP_CLOSING, unix.BPF_TCP_TIME_WAIT:
+		return Closed, heard
+	}
+	return Alive, heard
+}
+
+// EndWrites says that no more comes from this side; the peer may go on.
+func EndWrites(fd int) { _ = unix.Shutdown(fd, unix.SHUT_WR) }
 
 // Close closes a descriptor in the orderly way.
 func Close(fd int) { _ = unix.Close(fd) }

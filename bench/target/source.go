@@ -15,8 +15,12 @@ const perNet = 254
 // Sources returns n loopback addresses from which connections can be made, starting at first, each bound to by a
 // client that wants to be told apart. spread, 1 to 254, is how many of them share a /24 before the next /24 begins; 0
 // means 254. First must be in 127.0.0.0/8 with a last byte of 1 or more, and leaving room for spread. IPv6 has one
-// loopback address only: there n must be 1 and first ::1.
+// loopback address only: there n must be 1 and first ::1, or first is in [Documentation], see there; spread is then for a
+// /64, and 0 means all.
 func Sources(first netip.Addr, n, spread int) ([]netip.Addr, error) {
+	if Documentation.Contains(first) && n >= 1 && n <= MaxSources {
+		return rotate(first, n, spread)
+	}
 	if err := CheckLoopback(first); err != nil {
 		return nil, fmt.Errorf("source %s: loopback addresses only", first)
 	}

@@ -151,6 +151,8 @@ func TestSources(t *testing.T) {
 		{"10.0.0.1", 1, 0, "", "not loopback"},
 		{"::1", 1, 0, "::1", "IPv6"},
 		{"::1", 2, 0, "", "IPv6 has one only"},
+		{"2001:db8:ffff::1", 2, 0, "", "not routed to this machine"},
+		{"2001:db9::1", 2, 0, "", "somebody's"},
 	} {
 		got, err := Sources(a(c.first), c.n, c.spread)
 		if c.last == "" {

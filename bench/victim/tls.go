@@ -7,6 +7,8 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"io"
+	"log"
 	"math/big"
 	"net"
 	"net/http"
@@ -55,6 +57,7 @@ func ServeTLS(t testing.TB, scheme target.Scheme, cfg *tls.Config, handle func(*
 func HTTPS(t testing.TB, cfg *tls.Config, h http.Handler) target.Target {
 	s := httptest.NewUnstartedServer(h)
 	s.TLS = cfg
+	s.Config.ErrorLog = log.New(io.Discard, "", 0) // of handshakes that fail, as those of attacks do
 	s.StartTLS()
 	t.Cleanup(s.Close)
 	to := at(target.HTTP, strings.TrimPrefix(s.URL, "https://"))

@@ -61,11 +61,11 @@ func payload(size int) []byte {
 	return bytes.Repeat([]byte(text), size/len(text)+1)[:size]
 }
 
-// Stream is an endless request for attacks that drip: a head or frame that never ends, or only after
-// long. At gives the byte at any offset. Any goroutine.
+// Stream is what an attack sends on a connection: requests, or one that never ends. [Stream.Append] gives the bytes at
+// any offset. Any goroutine.
 type Stream struct {
 	first []byte // sent once
-	again []byte // then repeated for ever; never empty
+	again []byte // then repeated for ever; empty: there is no more
 }
 
 // NewStream returns a stream for t: for HTTP a request head whose fields never end, for a line one that never
@@ -90,13 +90,23 @@ func NewStream(t target.Target, size int) (*Stream, error) {
 
 // Append appends the n bytes of the stream that begin at offset to dst. n ≥ 0, offset ≥ 0.
 func (s *Stream) Append(dst []byte, offset int64, n int) []byte {
-	for range n {
-		if offset < int64(len(s.first)) {
-			dst = append(dst, s.first[offset])
+	for n > 0 {
+		part := s.first
+		if at := offset - int64(len(s.first)); at >= 0 {
+			if len(s.again) == 0 {
+				return dst
+			}
+			part = s.again[at%int64(len(s.again)):]
 		} else {
-			dst = append(dst, s.again[(offset-int64(len(s.first)))%int64(len(s.again))])
+			part = part[offset:]
 		}
-		offset++
+		part = part[:min(n, len(part))]
+		dst = append(dst, part...)
+		offset += int64(len(part))
+		n -= len(part)
 	}
 	return dst
 }
+
+// Repeat is the request again and again.
+func (r *Request) Repeat() *Stream { return &Stream{again: r.Bytes} }

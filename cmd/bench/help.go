@@ -30,7 +30,10 @@ attacks:
 `
 
 const epilogue = `
-The tls- attacks need a TLS target; the others but connection-flood speak TLS to one.
+The tls- attacks need a TLS target; the others but connection-flood and close-storm speak TLS to one. slow-read and zero-window want a
+target with large answers, such as weir's /echo.
+Sources rotate in an IPv6 prefix where it is routed to lo, in a network namespace: ip -6 route add local 2001:db8:7::/64 dev lo,
+then -target http://[::1]:8080/ -attack 'spray?first=2001:db8:7::1&per-net=0&sources=100000'
 In a siege attacks take their options in the same word: -attack 'slowloris?conns=5000&interval=500ms'
 -json FILE keeps the record of a run: command, seed, machine, commits, results, and a sample a second of the
 server's -metrics and -pid; siege -html FILE draws it as a page that needs no network
