@@ -140,9 +140,7 @@ func (c *conn) sealStray() {
 	}
 	p := l.stray
 	l.stray = l.stray[:0]
-	if err := c.tls.Seal(p, &c.out.B); err != nil { // after an alert, which is the last word
-		c.state |= closing | politely
-	}
+	c.seal(p, &c.out.B)
 }
 
 // Room is service.Conn's.

@@ -51,6 +51,14 @@ func (l *loop) cipherFor(c *conn) *[]byte {
 	return &l.cipher
 }
 
+// seal encrypts p for a TLS connection. When an alert has been sent that was the last word.
+func (c *conn) seal(p []byte, out *[]byte) {
+	if err := c.tls.Seal(p, out); err != nil {
+		c.tls.bye = true
+		c.state |= closing | politely
+	}
+}
+
 // keepRaw keeps what Open has not finished with.
 func (s *secure) keepRaw(b []byte, used int) {
 	switch {

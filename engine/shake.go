@@ -43,7 +43,6 @@ const acmeProtocol = "acme-tls/1"
 // the loop's goroutine only, except for what belongs to the worker while running.
 type shake struct {
 	c       *conn // nil when the connection has gone meanwhile
-	gen     uint32
 	ln      *listener
 	running bool // queued for or with a worker, whose are hs, feed and out then
 	hs      *tlsio.Handshake
@@ -104,7 +103,7 @@ func (l *loop) shakeHands(c *conn, b []byte) {
 	}
 	cfg, now := c.ln.TLS(), l.g.Now()
 	sh := &shake{
-		c: c, gen: c.gen, ln: c.ln, payer: l.g.Payer(c.id), begun: now, asked: now, most: len(b) + shakeBytes,
+		c: c, ln: c.ln, payer: l.g.Payer(c.id), begun: now, asked: now, most: len(b) + shakeBytes,
 		hs: tlsio.NewHandshake(cfg, c.ln.addr, netAddr(c)), out: borrow(4 << 10),
 	}
 	if cfg != nil && cfg.ClientAuth != tls.NoClientCert {
@@ -183,7 +182,7 @@ func (l *loop) shakeMore(c *conn, b []byte) (used int) {
 	// Not more at once than may be: what comes behind the last flight is data, and waits.
 	n, lacks := tlsio.Whole(b[:min(len(b), mostBehind)])
 	if n == 0 && len(b) > mostBehind {
-		n, lacks = tlsio.Whole(b[:min(len(b), mostBehind+readBytes/2)]) // one long record
+		n, lacks = tlsio.Whole(b[:min(len(b), tlsio.MaxRecord)]) // one long record
 	}
 	if n == 0 {
 		c.wakeAt(int32(min(lacks, dripBytes)))
@@ -210,8 +209,9 @@ func (l *loop) stepped(sh *shake, p any, stack []byte) {
 		l.endShake(sh)
 		return
 	}
+	gen := c.gen
 	l.enter(c)
-	defer l.leave(c, sh.gen)
+	defer l.leave(c, gen)
 	c.state &^= busy
 	if c.state&closing != 0 { // its time was over meanwhile
 		l.endIntro(c)
@@ -219,7 +219,7 @@ func (l *loop) stepped(sh *shake, p any, stack []byte) {
 	}
 	if p != nil {
 		l.endIntro(c)
-		l.panicked(c, sh.gen, p, stack)
+		l.panicked(c, gen, p, stack)
 		return
 	}
 	*l.cipherFor(c) = append(*l.cipherFor(c), sh.out.B...)

@@ -44,10 +44,7 @@ func (l *loop) gathered(c *conn) []byte {
 		return p
 	}
 	if len(p) > 0 {
-		if err := c.tls.Seal(p, l.cipherFor(c)); err != nil { // after an alert, which is the last word
-			c.tls.bye = true
-			c.state |= closing | politely
-		}
+		c.seal(p, l.cipherFor(c))
 	}
 	p = l.cipher
 	l.cipher = l.cipher[:0]
@@ -123,8 +120,8 @@ func (l *loop) overflow(c *conn) {
 	}
 }
 
-// account keeps the sum of what all connections hold, in crypto/tls too, and sheds the one that makes it exceed its
-// bound; it reports whether the connection lives.
+// account keeps the sum of what all connections hold, in crypto/tls too, and sheds the one that
+// makes it exceed its bound; it reports whether the connection lives.
 func (l *loop) account(c *conn) bool {
 	held := 0
 	if c.in != nil {

@@ -8,10 +8,19 @@ import (
 
 	"weir/bench/ring"
 	"weir/bench/sock"
+	"weir/bench/target"
 )
 
 // errDrip is what attacks that drip say to a size of 0.
 var errDrip = errors.New("size must be at least 1: a drip is a byte or more")
+
+// checkDrip is the check of attacks that drip, over TLS too.
+func checkDrip(o Options, t target.Target) error {
+	if o.Size < 1 {
+		return errDrip
+	}
+	return checkTLS(o, t)
+}
 
 // script is what is dripped. Append appends the n bytes that begin at offset, or those that are left of them.
 type script interface {

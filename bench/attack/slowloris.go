@@ -3,7 +3,6 @@ package attack
 import (
 	"time"
 
-	"weir/bench/target"
 	"weir/bench/wire"
 )
 
@@ -29,12 +28,7 @@ var slowloris = Kind{
 		Duration: 30 * time.Second, Sources: 20, Loops: 1, Nice: 10,
 	},
 	total: 1,
-	check: func(o Options, t target.Target) error {
-		if o.Size < 1 {
-			return errDrip
-		}
-		return checkTLS(o, t)
-	},
+	check: checkDrip,
 	loop: func(r *run) error {
 		if err := r.inTLS(r.opts.Version); err != nil {
 			return err

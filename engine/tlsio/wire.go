@@ -62,9 +62,9 @@ var errDry net.Error = dry{}
 
 const (
 	headerLen = 5 // type, version, version, length, length
-	// maxRecord is the longest record that crypto/tls takes, header included: 16 KiB and, in TLS
+	// MaxRecord is the longest record that crypto/tls takes, header included: 16 KiB and, in TLS
 	// 1.2, 2 KiB for what a cipher adds (RFC 5246 6.2.3).
-	maxRecord = headerLen + 16<<10 + 2<<10
+	MaxRecord = headerLen + 16<<10 + 2<<10
 )
 
 // recordLen is the length of the record at the front of b, as far as its header tells: 0 while that
@@ -79,7 +79,7 @@ func recordLen(b []byte) (n int, ok bool) {
 		return headerLen, true
 	}
 	n = headerLen + int(b[3])<<8 + int(b[4])
-	if n > maxRecord {
+	if n > MaxRecord {
 		return headerLen, true
 	}
 	return n, len(b) >= n
