@@ -1,11 +1,12 @@
 package latency
 
 import (
+	"encoding/json"
+	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
-
-	"github.com/HdrHistogram/hdrhistogram-go"
 )
 
 // Failure is a way for a request to fail. The list is closed.
@@ -43,16 +44,9 @@ type Phase struct {
 // Recorder collects outcomes. One goroutine records; any goroutine may read meanwhile.
 type Recorder struct {
 	mu     sync.Mutex
-	phases []bin // parallel to names
+	phases []Bin // parallel to names
 	names  []Phase
-	slices []bin
-}
-
-type bin struct {
-	ok     int64
-	failed [failures]int64
-	took   *hdrhistogram.Histogram // nanoseconds, of ok replies; nil until the first
-	digits int
+	slices []Bin
 }
 
 // New returns a recorder for the given phases, which must be in order and not overlap, and whose last To is the length
@@ -68,7 +62,7 @@ func New(phases []Phase) (*Recorder, error) {
 		}
 		at = p.To
 	}
-	r := &Recorder{names: phases, phases: make([]bin, len(phases)), slices: make([]bin, int((at+Slice-1)/Slice))}
+	r := &Recorder{names: phases, phases: make([]Bin, len(phases)), slices: make([]Bin, int((at+Slice-1)/Slice))}
 	for i := range r.phases {
 		r.phases[i].digits = 3
 	}
@@ -83,16 +77,9 @@ func New(phases []Phase) (*Recorder, error) {
 func (r *Recorder) OK(due, took time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for _, b := range r.bins(due) {
-		if b == nil {
-			continue
-		}
-		b.ok++
-		if b.took == nil {
-			b.took = hdrhistogram.New(1000, int64(MaxTracked), b.digits)
-		}
-		// Cannot fail: clamped to the histogram's range.
-		_ = b.took.RecordValue(int64(max(0, min(took, MaxTracked))))
+	if phase, slice := r.bins(due); phase != nil {
+		phase.add(took)
+		slice.add(took)
 	}
 }
 
@@ -100,23 +87,20 @@ func (r *Recorder) OK(due, took time.Duration) {
 func (r *Recorder) Fail(due time.Duration, how Failure) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for _, b := range r.bins(due) {
-		if b != nil {
-			b.failed[how]++
-		}
+	if phase, slice := r.bins(due); phase != nil {
+		phase.failed[how]++
+		slice.failed[how]++
 	}
 }
 
 // bins returns the phase and the slice that due belongs to; nil where there is none.
-func (r *Recorder) bins(due time.Duration) (out [2]*bin) {
-	for i, p := range r.names {
-		if due >= p.From && due < p.To {
-			out[0] = &r.phases[i]
-			out[1] = &r.slices[due/Slice]
-			return out
+func (r *Recorder) bins(due time.Duration) (phase, slice *Bin) {
+	for i := range r.names {
+		if p := &r.names[i]; due >= p.From && due < p.To {
+			return &r.phases[i], &r.slices[due/Slice]
 		}
 	}
-	return out
+	return nil, nil
 }
 
 // Summary is what one phase or slice saw. Latencies are of good replies only, 0 when there was none.
@@ -160,36 +144,82 @@ func (r *Recorder) Timeline() []Summary {
 	return out
 }
 
-// At returns what the slice around now saw so far, and its predecessor when that one is the last complete one:
-// what a progress line shows. Any goroutine.
-func (r *Recorder) At(now time.Duration) Summary {
-	r.mu.Lock()
-	defer r.mu.Unlock()
+// At returns the last whole slice before now, as a progress line shows it, of all the given recorders together; an
+// empty one when there is none. Any goroutine.
+func At(now time.Duration, all ...*Recorder) Bin {
 	i := int(now/Slice) - 1
-	if i < 0 || i >= len(r.slices) {
-		return Summary{}
+	var sum Bin
+	for _, r := range all {
+		r.mu.Lock()
+		if i >= 0 && i < len(r.slices) {
+			sum.Merge(&r.slices[i])
+		}
+		r.mu.Unlock()
 	}
-	return r.slices[i].summary(time.Duration(i)*Slice, Slice)
+	return sum
 }
 
-func (b *bin) summary(from, length time.Duration) Summary {
-	s := Summary{FromSecs: from.Seconds(), ForSecs: length.Seconds(), OK: b.ok}
-	for f, n := range b.failed {
-		if n == 0 {
-			continue
-		}
-		if s.Failed == nil {
-			s.Failed = make(map[string]int64)
-		}
-		s.Failed[Failure(f).String()] = n
-		s.Errors += n
+// At is the function of that name for one recorder, in numbers. Any goroutine.
+func (r *Recorder) At(now time.Duration) Summary {
+	b := At(now, r)
+	return b.At(now)
+}
+
+// At returns the bin in numbers, as that of the last whole slice before now; nothing when there is none.
+func (b *Bin) At(now time.Duration) Summary {
+	if now < Slice {
+		return Summary{}
 	}
-	if length > 0 {
-		s.Goodput = float64(b.ok) / length.Seconds()
+	return b.summary((now/Slice-1)*Slice, Slice)
+}
+
+// Merge adds all that o recorded, which stays as it is. Both must have been made for the same phases.
+func (r *Recorder) Merge(o *Recorder) error {
+	if !slices.Equal(r.names, o.names) {
+		return errors.New("latency: to merge two recorders they must have the same phases")
 	}
-	if b.took != nil {
-		q := func(p float64) time.Duration { return time.Duration(b.took.ValueAtQuantile(p)) }
-		s.P50, s.P99, s.P999, s.Max = q(50), q(99), q(99.9), time.Duration(b.took.Max())
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for i := range r.phases {
+		r.phases[i].Merge(&o.phases[i])
 	}
-	return s
+	for i := range r.slices {
+		r.slices[i].Merge(&o.slices[i])
+	}
+	return nil
+}
+
+// portable is a recorder as JSON.
+type portable struct {
+	Names  []Phase `json:"phases"`
+	Phases []Bin   `json:"by_phase"`
+	Slices []Bin   `json:"by_slice"`
+}
+
+// MarshalJSON writes all that was recorded, nothing rounded, for another process to merge.
+func (r *Recorder) MarshalJSON() ([]byte, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return json.Marshal(portable{r.names, r.phases, r.slices})
+}
+
+// UnmarshalJSON makes r what another process wrote.
+func (r *Recorder) UnmarshalJSON(text []byte) error {
+	var p portable
+	if err := json.Unmarshal(text, &p); err != nil {
+		return err
+	}
+	fresh, err := New(p.Names)
+	if err != nil {
+		return err
+	}
+	if len(p.Phases) != len(fresh.phases) || len(p.Slices) != len(fresh.slices) {
+		return errors.New("latency: a recorder with bins that do not fit its phases")
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.names, r.phases, r.slices = p.Names, p.Phases, p.Slices
+	return nil
 }

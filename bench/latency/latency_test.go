@@ -1,6 +1,8 @@
 package latency
 
 import (
+	"encoding/json"
+	"reflect"
 	"testing"
 	"time"
 )
@@ -65,5 +67,74 @@ func TestSpread(t *testing.T) {
 	}
 	if b.Range().Count != 101 {
 		t.Error("merging changed its source")
+	}
+}
+
+// What several wrote, went through JSON and was merged is what one would have written.
+func TestMergedIsWhatOneWouldHaveSeen(t *testing.T) {
+	phases := []Phase{{"a", 0, time.Second}, {"b", time.Second, 3 * time.Second}}
+	whole, _ := New(phases)
+	var wholeLag Spread
+	sum, _ := New(phases)
+	var sumLag Spread
+	for part := range 3 {
+		r, _ := New(phases)
+		var lag Spread
+		for i := part; i < 3000; i += 3 {
+			due, took := time.Duration(i)*time.Millisecond, time.Duration(i*i)*time.Microsecond
+			if i%7 == 0 {
+				r.Fail(due, Cut)
+				whole.Fail(due, Cut)
+				continue
+			}
+			r.OK(due, took)
+			whole.OK(due, took)
+			lag.Add(took)
+			wholeLag.Add(took)
+		}
+		text, err := json.Marshal(struct {
+			R *Recorder
+			S Spread
+		}{r, lag})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var copied struct {
+			R Recorder
+			S Spread
+		}
+		if err := json.Unmarshal(text, &copied); err != nil {
+			t.Fatal(err)
+		}
+		if err := sum.Merge(&copied.R); err != nil {
+			t.Fatal(err)
+		}
+		sumLag.Merge(&copied.S)
+	}
+	if got, want := sum.Summary(), whole.Summary(); !reflect.DeepEqual(got, want) {
+		t.Errorf("merged %+v, want %+v", got, want)
+	}
+	if got, want := sum.Timeline(), whole.Timeline(); !reflect.DeepEqual(got, want) {
+		t.Errorf("merged timeline %+v, want %+v", got, want)
+	}
+	if sumLag.Range() != wholeLag.Range() {
+		t.Errorf("merged spread %+v, want %+v", sumLag.Range(), wholeLag.Range())
+	}
+	other, _ := New(phases[:1])
+	if sum.Merge(other) == nil {
+		t.Error("recorders of different phases were merged")
+	}
+	for _, text := range []string{"{}", `{"phases":[{"Name":"a","From":0,"To":1}]}`, `{"phases":[{"To":1}],"by_phase":[{"took":"AAAA"}],"by_slice":[{}]}`} {
+		if json.Unmarshal([]byte(text), new(Recorder)) == nil {
+			t.Errorf("%s passed", text)
+		}
+	}
+}
+
+func BenchmarkOK(b *testing.B) {
+	r, _ := New([]Phase{{"run", 0, time.Minute}})
+	b.ReportAllocs()
+	for b.Loop() {
+		r.OK(time.Second, time.Millisecond)
 	}
 }

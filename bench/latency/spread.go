@@ -1,6 +1,7 @@
 package latency
 
 import (
+	"encoding/base64"
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
@@ -21,15 +22,22 @@ func (s *Spread) Add(d time.Duration) {
 }
 
 // Merge adds all of o, which stays as it is.
-func (s *Spread) Merge(o *Spread) {
-	if o.h == nil {
-		return
+func (s *Spread) Merge(o *Spread) { s.h = merged(s.h, o.h) }
+
+// MarshalText writes all that was added, for another process to merge.
+func (s Spread) MarshalText() ([]byte, error) {
+	b, err := encode(s.h)
+	return base64.StdEncoding.AppendEncode(nil, b), err
+}
+
+// UnmarshalText makes s what another process wrote.
+func (s *Spread) UnmarshalText(text []byte) error {
+	b, err := base64.StdEncoding.DecodeString(string(text))
+	if err != nil {
+		return err
 	}
-	if s.h == nil {
-		s.h = o.h.Clone()
-		return
-	}
-	s.h.Merge(o.h)
+	s.h, err = decode(b)
+	return err
 }
 
 // Range is a [Spread] put in numbers; all 0 when it is empty.

@@ -22,20 +22,25 @@ const (
 	down       state = iota // no descriptor; a persistent one is opened again at the instant since
 	connecting              // since the instant since
 	shaking                 // likewise: TCP stands and TLS does not
-	ready                   // for a request, or with one under way
+	ready                   // for requests, or with some under way
 )
 
 // conn is one connection, or a place for one. fd ≥ 0 ⇔ state != down. On the lane's goroutine only.
+//
+// The requests under way on the i'th connection, a newcomer's from its connect on, stand in the order of their replies in
+// dues[i*Pipeline:], a ring of Pipeline places that begins at first.
 type conn struct {
-	fd         int
+	fd         int32
 	generation uint32 // counts descriptors, so that late events miss
+	first      uint16 // < Pipeline
+	asked      uint16 // requests under way, ≤ Pipeline
 	state      state
-	asked      bool // the request that was due at due is under way; a newcomer's is from the connect on
 	queued     bool // stands in the queue of idle connections
-	since      time.Time
+	dirty      bool // stands in the list of those that have to write
+	offset     int32
+	owed       int // bytes of the requests under way that were not written, or given to tls; they begin at offset of one
+	since      time.Duration
 	pause      time.Duration
-	due        time.Duration
-	sent       int          // bytes of the request written, or given to tls
 	tls        *tunnel.Conn // nil: plain, or not yet
 	replies    wire.Replies
 }
@@ -43,13 +48,42 @@ type conn struct {
 // opening reports whether the connection is on its way to ready.
 func (c *conn) opening() bool { return c.state == connecting || c.state == shaking }
 
-func (l *Lane) connect(i int, now time.Time) {
+// ask puts a request under way that was due at the given instant. There must be room for it.
+func (l *Lane) ask(i int, due time.Duration) {
+	c := &l.conns[i]
+	at := int(c.first) + int(c.asked)
+	if at >= l.cfg.Pipeline {
+		at -= l.cfg.Pipeline
+	}
+	l.dues[i*l.cfg.Pipeline+at] = due
+	c.asked++
+	c.owed += len(l.request.Bytes)
+	l.busy++
+	l.sent.Add(1)
+}
+
+// oldest returns when the first of the requests under way was due. There must be one.
+func (l *Lane) oldest(i int) time.Duration { return l.dues[i*l.cfg.Pipeline+int(l.conns[i].first)] }
+
+// done takes out the first of the requests under way and returns when it was due. There must be one.
+func (l *Lane) done(i int) (due time.Duration) {
+	c := &l.conns[i]
+	due = l.oldest(i)
+	if c.first++; int(c.first) == l.cfg.Pipeline {
+		c.first = 0
+	}
+	c.asked--
+	l.busy--
+	return due
+}
+
+func (l *Lane) connect(i int, now time.Duration) {
 	c := &l.conns[i]
 	var from netip.Addr
 	if n := len(l.cfg.Sources); n > 0 {
-		from = l.cfg.Sources[i%n]
+		from = l.cfg.Sources[l.share.number(i)%n]
 		if l.cfg.Churn {
-			from = l.cfg.Sources[l.begun%n] // a newcomer is somebody else each time
+			from = l.cfg.Sources[l.share.number(l.begun)%n] // a newcomer is somebody else each time
 		}
 	}
 	l.begun++
@@ -59,7 +93,7 @@ func (l *Lane) connect(i int, now time.Time) {
 		l.connectFailed(i, now)
 		return
 	}
-	c.fd, c.state = fd, connecting
+	c.fd, c.state, c.offset = int32(fd), connecting, 0
 	c.generation++
 	l.opening++
 	if err := l.poller.Add(fd, uint64(uint32(i))|uint64(c.generation)<<32); err != nil {
@@ -67,159 +101,211 @@ func (l *Lane) connect(i int, now time.Time) {
 	}
 }
 
-func (l *Lane) connectFailed(i int, now time.Time) {
+func (l *Lane) connectFailed(i int, now time.Duration) {
 	l.connectFailures.Add(1)
-	l.fail(&l.conns[i], latency.Connect)
+	l.fail(i, latency.Connect)
 	l.drop(i, now)
 }
 
 func (l *Lane) connected(i int) {
 	c := &l.conns[i]
-	if sock.Problem(c.fd) != nil {
-		l.connectFailed(i, time.Now())
+	if sock.Problem(int(c.fd)) != nil {
+		l.connectFailed(i, l.now())
 		return
 	}
-	sock.NoDelay(c.fd)
+	sock.NoDelay(int(c.fd))
 	c.replies.Reset(l.request)
 	if l.secure != nil {
 		l.shake(i)
 		return
 	}
-	l.up(i, time.Now())
+	l.up(i, l.now())
 }
 
 // up makes a connection that stands ready for its first request.
-func (l *Lane) up(i int, now time.Time) {
+func (l *Lane) up(i int, now time.Duration) {
 	c := &l.conns[i]
 	l.opening--
-	c.state, c.sent = ready, 0
-	if c.asked {
+	c.state = ready
+	l.standing++
+	l.peak = max(l.peak, l.standing)
+	switch {
+	case c.asked > 0:
 		l.write(i, now)
-		return
+	case l.cfg.Closed:
+		if l.begin > 0 {
+			l.askAgain(i, l.cfg.Pipeline, now)
+			l.write(i, now)
+		}
+	default:
+		l.rejoin(i)
 	}
-	l.rejoin(i)
 }
 
-// rejoin makes a connection ready for the next request.
+// rejoin makes a connection known that has room for another request.
 func (l *Lane) rejoin(i int) {
-	if c := &l.conns[i]; !c.queued {
+	if c := &l.conns[i]; !c.queued && int(c.asked) < l.cfg.Pipeline {
 		c.queued = true
 		l.idle.Push(i)
 	}
 }
 
-func (l *Lane) answered(i int, got wire.Count, now time.Time) {
+// answered counts the replies that a connection got.
+func (l *Lane) answered(i int, got wire.Count, now time.Duration) {
 	c := &l.conns[i]
-	took := now.Sub(l.start) - c.due
+	n := min(got.OK+got.Bad, int(c.asked)) // what nobody asked for counts as nothing: a 408 before a close
+	for k := range n {
+		due := l.done(i)
+		switch took := now - l.begin - due; {
+		case took > l.cfg.Timeout:
+			l.Latency.Fail(due, latency.Timeout)
+		case k >= got.OK:
+			l.Latency.Fail(due, latency.Status)
+		default:
+			l.Latency.OK(due, took)
+			c.pause = 0
+		}
+	}
 	switch {
-	case took > l.cfg.Timeout:
-		l.fail(c, latency.Timeout)
-	case got.Bad > 0:
-		l.fail(c, latency.Status)
+	case l.cfg.Churn:
+		l.leave(i, now)
+	case got.Close:
+		// Over, and what was sent after it is not looked at.
+	case l.cfg.Closed && l.cfg.Think > 0:
+		for range n {
+			l.thinking.Push(thought{i, c.generation, now + l.cfg.Think})
+		}
+	case l.cfg.Closed:
+		l.askAgain(i, n, now)
 	default:
-		c.asked = false
-		l.busy--
-		l.Latency.OK(c.due, took)
-		c.pause = 0
+		l.rejoin(i)
 	}
-	if l.cfg.Churn {
-		l.leave(i)
-		return
-	}
-	l.rejoin(i)
 }
 
-// fail ends the request under way, if there is one.
-func (l *Lane) fail(c *conn, how latency.Failure) {
-	if !c.asked {
-		return
+// withdraw takes back what was sent after the request whose reply said that it is the last: the server never looked at
+// it, so it is as if it had not been sent. In a closed loop each connection asks anew.
+func (l *Lane) withdraw(i int) {
+	for l.conns[i].asked > 0 {
+		due := l.done(i)
+		l.sent.Add(-1)
+		if !l.cfg.Closed {
+			l.waiting.Push(due)
+		}
 	}
-	c.asked = false
-	l.busy--
-	l.Latency.Fail(c.due, how)
 }
 
-// cut ends a connection that is of no more use, and the request under way on it.
-func (l *Lane) cut(i int, now time.Time) {
+// fail ends all requests under way, if there are any.
+func (l *Lane) fail(i int, how latency.Failure) {
+	for l.conns[i].asked > 0 {
+		due, why := l.done(i), how
+		if how == latency.Timeout && l.now()-l.begin-due <= l.cfg.Timeout {
+			why = latency.Cut // another one was late, and this one goes with its connection
+		}
+		l.Latency.Fail(due, why)
+	}
+	l.conns[i].owed = 0
+}
+
+// cut ends a connection that is of no more use, and the requests under way on it.
+func (l *Lane) cut(i int, now time.Duration) {
 	l.cuts.Add(1)
-	l.fail(&l.conns[i], latency.Cut)
+	l.fail(i, latency.Cut)
 	l.reopen(i, now)
 }
 
 // reopen drops a connection and opens it again the first time at once: servers end a connection after so many
 // requests.
-func (l *Lane) reopen(i int, now time.Time) {
+func (l *Lane) reopen(i int, now time.Duration) {
 	l.drop(i, now)
-	if c := &l.conns[i]; !l.cfg.Churn && !now.Before(c.since) {
+	if c := &l.conns[i]; !l.cfg.Churn && now >= c.since {
 		l.connect(i, now)
 	}
 }
 
 // drop closes what there is of a connection and puts off the next attempt.
-func (l *Lane) drop(i int, now time.Time) {
+func (l *Lane) drop(i int, now time.Duration) {
 	c := &l.conns[i]
 	if c.fd >= 0 {
 		l.release(c, sock.Abort)
 	}
-	if l.cfg.Churn {
-		l.rejoin(i)
+	c.since = now
+	if !l.cfg.Churn || l.cfg.Closed {
+		c.since += c.pause
+		c.pause = min(max(2*c.pause, firstPause), lastPause)
 		return
 	}
-	c.since = now.Add(c.pause)
-	c.pause = min(max(2*c.pause, firstPause), lastPause)
+	l.rejoin(i)
 }
 
 // leave ends a newcomer's connection the way a good client does, with a FIN: one that had what it came for and
-// resets looks like an attacker.
-func (l *Lane) leave(i int) {
+// resets looks like an attacker. In a closed loop the next one comes in its place.
+func (l *Lane) leave(i int, now time.Duration) {
 	c := &l.conns[i]
 	if c.tls != nil {
 		c.tls.Close()
-		_ = c.tls.Flush(c.fd) // a goodbye that finds no room is not worth waiting for
+		_ = c.tls.Flush(int(c.fd)) // a goodbye that finds no room is not worth waiting for
 	}
 	l.release(c, sock.Close)
-	l.rejoin(i)
+	switch {
+	case !l.cfg.Closed:
+		l.rejoin(i)
+	case l.cfg.Think > 0:
+		l.thinking.Push(thought{i, c.generation, now + l.cfg.Think})
+	default:
+		l.askAgain(i, 1, now)
+	}
 }
 
 func (l *Lane) release(c *conn, closing func(int)) {
 	if c.opening() {
 		l.opening--
 	}
+	if c.state == ready {
+		l.standing--
+	}
 	if c.tls != nil {
 		c.tls.Stop()
 		c.tls = nil
 	}
-	closing(c.fd)
-	c.fd, c.state = -1, down
+	closing(int(c.fd))
+	c.fd, c.state, c.owed = -1, down, 0
 }
 
 // sweep opens again what rested long enough and gives up what is overdue.
-func (l *Lane) sweep(now time.Time) {
-	if now.Sub(l.swept) < sweepEvery {
+func (l *Lane) sweep(now time.Duration) {
+	if now-l.swept < sweepEvery {
 		return
 	}
 	l.swept = now
-	at := now.Sub(l.start)
+	at := now - l.begin
 	for i := range l.conns {
 		switch c := &l.conns[i]; {
-		case c.asked && at-c.due > l.cfg.Timeout:
-			l.fail(c, latency.Timeout)
-			switch c.state {
-			case connecting:
-				l.connectFailed(i, now)
-			case shaking:
-				l.shakeFailed(i, now, latency.Timeout)
-			default:
-				l.cut(i, now)
-			}
-		case c.state == down && !l.cfg.Churn && !now.Before(c.since):
+		case c.asked > 0 && at-l.oldest(i) > l.cfg.Timeout:
+			l.late(i, now)
+		case c.state == down && now >= c.since && !l.cfg.Churn:
 			l.connect(i, now)
-		case c.state == connecting && now.Sub(c.since) > l.cfg.Timeout:
+		case c.state == down && now >= c.since && l.cfg.Closed && c.pause > 0 && c.asked == 0:
+			l.askAgain(i, 1, now) // the next newcomer, after one that came to nothing
+		case c.state == connecting && now-c.since > l.cfg.Timeout:
 			l.connectFailed(i, now)
-		case c.state == shaking && now.Sub(c.since) > l.cfg.Timeout:
+		case c.state == shaking && now-c.since > l.cfg.Timeout:
 			l.shakeFailed(i, now, latency.Timeout)
 		}
 	}
+}
+
+// late gives up a connection on which a request is overdue.
+func (l *Lane) late(i int, now time.Duration) {
+	if l.conns[i].state == shaking {
+		l.shakeFailed(i, now, latency.Timeout)
+		return
+	}
+	l.fail(i, latency.Timeout)
+	if l.conns[i].state == connecting {
+		l.connectFailed(i, now)
+		return
+	}
+	l.cut(i, now)
 }
 
 func (l *Lane) closeAll() {

@@ -1,15 +1,20 @@
-// Package load is the good client: a steady open-loop load on persistent connections.
+// Package load is the good client: a load on persistent connections, or of newcomers.
 //
-// Requests are due at the instants a pacer fixed beforehand. One that is due while every connection is busy waits, and
-// its latency counts from when it was due, as does its timeout; so a server that stalls for 200 ms shows latencies of
-// up to 200 ms, however few requests were under way. A connection that is cut is opened again after a pause that grows
-// while nothing good comes back: a good client does not hammer.
+// In an open loop, the usual case, requests are due at the instants a pacer fixed beforehand. One that is due while every
+// connection is busy waits, and its latency counts from when it was due, as does its timeout; so a server that stalls for
+// 200 ms shows latencies of up to 200 ms, however few requests were under way. In a closed loop ([Config.Closed]) each
+// connection asks again when it has its reply, as wrk does: that measures how much a server can do and not how long
+// anybody waits, since in a stall nobody asks and only the few requests under way show it (coordinated omission).
 //
-// With [Config.Churn] its clients are newcomers instead: each request is made on a connection of its own, which is closed
-// after the reply, so that its latency is that of somebody who comes for the first time.
+// A connection may have several requests under way ([Config.Pipeline]). One that is cut is opened again after a pause that
+// grows while nothing good comes back: a good client does not hammer. With [Config.Churn] the clients are newcomers
+// instead: each request is made on a connection of its own, which is closed after the reply, so that its latency is that of
+// somebody who comes for the first time.
 //
 // Against a target that speaks TLS each connection is a tunnel.Conn, its handshake driven by the same loop; what a
 // handshake costs this side is part of the latencies it belongs to.
 //
-// A [Lane] runs on one goroutine with epoll; what it counts can be read meanwhile by any goroutine.
+// A [Lane] runs on one goroutine with epoll; what it counts can be read meanwhile by any goroutine. A [Crew] is one client
+// on several loops, a [Fleet] one in several processes, for more connections than one has descriptors. However it is
+// spread, the server sees the same requests at the same instants, and the histograms are added up, not averaged.
 package load

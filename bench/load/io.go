@@ -16,24 +16,25 @@ import (
 // one is bounded by it.
 const tlsPart = 32 << 10
 
-// write sends what it can of the request under way and of what TLS has to say.
-func (l *Lane) write(i int, now time.Time) {
+// write sends what it can of the requests under way and of what TLS has to say.
+func (l *Lane) write(i int, now time.Duration) {
 	c := &l.conns[i]
 	for {
 		if c.tls != nil && !l.flush(i, now) {
 			return
 		}
-		if !c.asked || c.state != ready || c.sent == len(l.request.Bytes) {
+		if c.owed == 0 || c.state != ready {
 			return
 		}
-		rest := l.request.Bytes[c.sent:]
-		var n int
+		rest := l.batch[c.offset:]
+		rest = rest[:min(c.owed, len(rest))]
+		n := len(rest)
 		var err error
 		if c.tls != nil {
-			n = min(len(rest), tlsPart)
+			n = min(n, tlsPart)
 			err = c.tls.Write(rest[:n])
 		} else {
-			n, err = sock.Write(c.fd, rest)
+			n, err = sock.Write(int(c.fd), rest)
 		}
 		if err == unix.EAGAIN {
 			return // told when there is room
@@ -42,19 +43,20 @@ func (l *Lane) write(i int, now time.Time) {
 			l.cut(i, now)
 			return
 		}
-		c.sent += n
+		c.owed -= n
+		c.offset = (c.offset + int32(n)) % int32(len(l.request.Bytes))
 	}
 }
 
 // owes reports whether there is something that was not sent for want of room.
 func (l *Lane) owes(c *conn) bool {
-	return c.tls != nil && c.tls.Pending() || c.state == ready && c.asked && c.sent < len(l.request.Bytes)
+	return c.tls != nil && c.tls.Pending() || c.state == ready && c.owed > 0
 }
 
 // flush sends what TLS has ready and reports whether all of it is gone. A connection that broke over it is cut.
-func (l *Lane) flush(i int, now time.Time) bool {
+func (l *Lane) flush(i int, now time.Duration) bool {
 	c := &l.conns[i]
-	err := c.tls.Flush(c.fd)
+	err := c.tls.Flush(int(c.fd))
 	if err != nil && err != unix.EAGAIN {
 		l.broke(i, now)
 	}
@@ -62,7 +64,7 @@ func (l *Lane) flush(i int, now time.Time) bool {
 }
 
 // broke ends a connection of which a read or write failed.
-func (l *Lane) broke(i int, now time.Time) {
+func (l *Lane) broke(i int, now time.Duration) {
 	if l.conns[i].state == shaking {
 		l.shakeFailed(i, now, latency.Cut)
 		return
@@ -75,11 +77,11 @@ func (l *Lane) broke(i int, now time.Time) {
 func (l *Lane) read(i int, ending bool) {
 	c := &l.conns[i]
 	for {
-		n, err := sock.Read(c.fd, l.in)
+		n, err := sock.Read(int(c.fd), l.in)
 		if err == unix.EAGAIN {
 			return
 		}
-		now := time.Now()
+		now := l.now()
 		lives := false
 		switch {
 		case err != nil || n == 0 && c.state == shaking:
@@ -115,7 +117,7 @@ func (l *Lane) decrypt(i int, b []byte) bool {
 	}
 	for {
 		n, err := c.tls.Read(l.plain)
-		now := time.Now() // what decrypting took belongs to the latency
+		now := l.now() // what decrypting took belongs to the latency
 		if n > 0 && !l.take(i, l.plain[:n], now) {
 			return false
 		}
@@ -135,33 +137,42 @@ func (l *Lane) decrypt(i int, b []byte) bool {
 }
 
 // take feeds the replies and reports whether the connection lives on.
-func (l *Lane) take(i int, b []byte, now time.Time) bool {
+func (l *Lane) take(i int, b []byte, now time.Duration) bool {
 	got, err := l.conns[i].replies.Feed(b)
 	return l.handle(i, got, err, now)
 }
 
 // ended is the orderly end of what the server sends.
-func (l *Lane) ended(i int, now time.Time) {
+func (l *Lane) ended(i int, now time.Duration) {
 	got := l.conns[i].replies.End()
 	got.Close = true
 	l.handle(i, got, nil, now)
 }
 
 // handle acts on what the replies came to and reports whether the connection lives on.
-func (l *Lane) handle(i int, got wire.Count, bad error, now time.Time) bool {
+func (l *Lane) handle(i int, got wire.Count, bad error, now time.Duration) bool {
 	c := &l.conns[i]
-	if c.asked && got.OK+got.Bad > 0 {
+	if got.OK+got.Bad > 0 && c.asked > 0 {
+		generation := c.generation
 		l.answered(i, got, now)
-		if c.state == down {
+		if c.state == down || c.generation != generation {
 			return false // a newcomer has left
 		}
 	}
 	if bad != nil {
-		l.fail(c, latency.Protocol)
+		l.fail(i, latency.Protocol)
+	}
+	if bad == nil && got.Close {
+		l.withdraw(i)
 	}
 	if bad != nil || got.Close {
 		l.cut(i, now)
 		return false
+	}
+	if c.owed > 0 {
+		generation := c.generation
+		l.write(i, now)
+		return c.generation == generation
 	}
 	return true
 }

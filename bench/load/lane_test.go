@@ -33,9 +33,11 @@ func TestLaneGetsItsRateFromEachProtocol(t *testing.T) {
 	for name, to := range map[string]target.Target{
 		"http": victim.HTTP(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "hello") })),
 		"post": victim.HTTP(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if n, _ := io.Copy(w, r.Body); n != 1000 {
+			b, _ := io.ReadAll(r.Body)
+			if len(b) != 1000 {
 				w.WriteHeader(400)
 			}
+			w.Write(b)
 		})),
 		"frames": victim.Frames(t),
 		"line":   victim.Lines(t),
@@ -164,7 +166,7 @@ func TestConfigOutOfRangeIsRefused(t *testing.T) {
 	good := target.Target{Scheme: target.Line, Addr: netip.MustParseAddrPort("127.0.0.1:1")}
 	for _, c := range []Config{
 		{}, {Target: target.Target{Scheme: target.Line, Addr: netip.MustParseAddrPort("192.0.2.1:1")}},
-		{Target: good, Conns: -1}, {Target: good, Conns: MaxConns + 1}, {Target: good, Rate: -1}, {Target: good, Rate: 1e7},
+		{Target: good, Conns: -1}, {Target: good, Conns: MaxConns + 1}, {Target: good, Rate: -1}, {Target: good, Rate: 2e7}, {Target: good, Pipeline: MaxPipeline + 1}, {Target: good, Pipeline: 2, Churn: true}, {Target: good, Closed: true, Rate: 1}, {Target: good, Closed: true, Think: -1}, {Target: good, Think: 1},
 		{Target: good, Duration: -1}, {Target: good, Duration: time.Hour}, {Target: good, Timeout: 1}, {Target: good, Size: -1},
 	} {
 		if _, err := New(c); err == nil {

@@ -22,18 +22,17 @@ const openAtOnce = 64
 // open begins all connections and waits until each has come to something or the time is over, so that the
 // cost of connecting is not in the first latencies.
 func (l *Lane) open(ctx context.Context) {
-	now := time.Now()
-	end := now.Add(l.cfg.Timeout)
+	end := l.now() + l.cfg.Timeout
 	if l.secure != nil {
-		end = end.Add(time.Duration(l.cfg.Conns) * time.Millisecond)
+		end += time.Duration(len(l.conns)) * time.Millisecond
 	}
 	wait := func(most int) {
-		for ctx.Err() == nil && l.opening > most && time.Now().Before(end) {
+		for ctx.Err() == nil && l.opening > most && l.now() < end {
 			l.poll(maxWait)
 		}
 	}
 	for i := range l.conns {
-		l.connect(i, time.Now())
+		l.connect(i, l.now())
 		if i%openAtOnce == openAtOnce-1 {
 			// Let the server's accept queue drain: a good client does not open with a flood.
 			l.poll(time.Millisecond)
@@ -47,6 +46,9 @@ func (l *Lane) open(ctx context.Context) {
 
 // makeRoom is open for newcomers, who connect when they come.
 func (l *Lane) makeRoom() {
+	if l.cfg.Closed {
+		return
+	}
 	for i := range l.conns {
 		l.rejoin(i)
 	}
@@ -54,18 +56,24 @@ func (l *Lane) makeRoom() {
 
 // send is the loop of the lane.
 func (l *Lane) send(ctx context.Context) {
-	last := l.cfg.Duration + l.cfg.Timeout + 2*sweepEvery
+	last := l.begin + l.cfg.Duration + l.cfg.Timeout + 2*sweepEvery
+	if l.cfg.Closed {
+		l.askFirst(l.now())
+	}
 	for ctx.Err() == nil {
-		now := time.Now()
-		at := now.Sub(l.start)
-		l.takeDue(at)
-		l.expire(at)
-		l.dispatch(now)
+		now := l.now()
+		if l.cfg.Closed {
+			l.wake(now)
+		} else {
+			l.takeDue(now - l.begin)
+			l.expire(now - l.begin)
+			l.dispatch(now)
+		}
 		l.sweep(now)
-		if at >= l.cfg.Duration && l.waiting.Len() == 0 && l.busy == 0 || at > last {
+		if now-l.begin >= l.cfg.Duration && l.waiting.Len() == 0 && l.busy == 0 || now > last {
 			return
 		}
-		l.poll(l.nextWake(time.Since(l.start)))
+		l.poll(l.nextWake(l.now()))
 	}
 }
 
@@ -92,9 +100,9 @@ func (l *Lane) expire(at time.Duration) {
 	}
 }
 
-// dispatch gives the requests that wait to the connections that are idle, oldest to longest idle; newcomers begin to
-// connect.
-func (l *Lane) dispatch(now time.Time) {
+// dispatch gives the requests that wait to the connections that have room, oldest to longest idle, so that none gets a
+// second one while another has none; newcomers begin to connect.
+func (l *Lane) dispatch(now time.Duration) {
 	for l.waiting.Len() > 0 && l.idle.Len() > 0 {
 		i := l.idle.Pop()
 		c := &l.conns[i]
@@ -102,25 +110,48 @@ func (l *Lane) dispatch(now time.Time) {
 		if c.state != ready && !l.cfg.Churn {
 			continue // cut while it stood in the queue
 		}
-		c.asked, c.due, c.sent = true, l.waiting.Pop(), 0
-		l.busy++
-		l.sent.Add(1)
+		l.ask(i, l.waiting.Pop())
 		if l.cfg.Churn {
 			l.connect(i, now)
-		} else {
-			l.write(i, now)
+			continue
 		}
+		l.soil(i)
+		l.rejoin(i)
+	}
+	l.clean(now)
+}
+
+// soil notes that a connection has something to write.
+func (l *Lane) soil(i int) {
+	if c := &l.conns[i]; !c.dirty {
+		c.dirty = true
+		l.dirty = append(l.dirty, i)
 	}
 }
 
+// clean writes what connections were given since the last time, together.
+func (l *Lane) clean(now time.Duration) {
+	for _, i := range l.dirty {
+		c := &l.conns[i]
+		c.dirty = false
+		if c.state == ready {
+			l.write(i, now)
+		}
+	}
+	l.dirty = l.dirty[:0]
+}
+
 // nextWake returns how long nothing will be due.
-func (l *Lane) nextWake(at time.Duration) time.Duration {
+func (l *Lane) nextWake(now time.Duration) time.Duration {
 	wait := maxWait
-	if l.busy > 0 || l.waiting.Len() > 0 || len(l.conns) > l.idle.Len() {
+	if l.busy > 0 || l.waiting.Len() > 0 || l.standing < len(l.conns) {
 		wait = sweepEvery
 	}
-	if l.pacer.Next() < l.cfg.Duration {
-		wait = min(wait, l.pacer.Next()-at)
+	if l.thinking.Len() > 0 {
+		wait = min(wait, l.thinking.First().until-now)
+	}
+	if l.pacer != nil && l.pacer.Next() < l.cfg.Duration {
+		wait = min(wait, l.pacer.Next()-(now-l.begin))
 	}
 	return wait
 }
@@ -136,7 +167,7 @@ func (l *Lane) poll(wait time.Duration) {
 			l.connected(i)
 		}
 		if lives() && ev.Writable && l.owes(c) {
-			l.write(i, time.Now())
+			l.write(i, l.now())
 		}
 		if lives() && c.state > connecting && ev.Readable {
 			l.read(i, ev.Ending)

@@ -7,20 +7,6 @@ import (
 	"weir/bench/tunnel"
 )
 
-// Handshakes is what became of a lane's TLS handshakes. Each counts from when its connection was begun, a newcomer's
-// from when it was due, so that the accept queue and TCP's own handshake are in it: what a client waits before it may
-// ask.
-type Handshakes struct {
-	tunnel.Options
-	OK      int64         `json:"ok"`
-	Resumed int64         `json:"resumed"` // of OK
-	Failed  int64         `json:"failed"`
-	Took    latency.Range `json:"took"` // of OK, those before the first request was due included
-	// Phases tells those that count from an instant of the run apart; its failures are timeout, cut (by the server,
-	// without a word) and handshake (an alert, or nonsense).
-	Phases []latency.Summary `json:"phases"`
-}
-
 // shake begins the handshake of a connection that stands.
 func (l *Lane) shake(i int) {
 	c := &l.conns[i]
@@ -34,9 +20,9 @@ func (l *Lane) step(i int, in []byte) bool {
 	c := &l.conns[i]
 	generation := c.generation
 	done, err := c.tls.Step(in)
-	now := time.Now() // after our own part of it, which a client waits for as well
+	now := l.now() // after our own part of it, which a client waits for as well
 	if err != nil {
-		_ = c.tls.Flush(c.fd) // the alert, if it is ours
+		_ = c.tls.Flush(int(c.fd)) // the alert, if it is ours
 		l.shakeFailed(i, now, latency.Handshake)
 		return false
 	}
@@ -50,12 +36,12 @@ func (l *Lane) step(i int, in []byte) bool {
 	return c.state != down && c.generation == generation
 }
 
-func (l *Lane) shaken(i int, now time.Time) {
+func (l *Lane) shaken(i int, now time.Duration) {
 	c := &l.conns[i]
-	from, took := l.shakenSince(c, now)
+	from, took := l.shakenSince(i, now)
 	l.shakes.OK++
-	l.shakeLatency.OK(from, took)
-	l.shakeTook.Add(took)
+	l.shakes.Latency.OK(from, took)
+	l.shakes.Took.Add(took)
 	if c.tls.Resumed() {
 		l.shakes.Resumed++
 	}
@@ -63,23 +49,27 @@ func (l *Lane) shaken(i int, now time.Time) {
 }
 
 // shakeFailed ends a connection whose handshake came to nothing.
-func (l *Lane) shakeFailed(i int, now time.Time, how latency.Failure) {
-	c := &l.conns[i]
-	from, _ := l.shakenSince(c, now)
+func (l *Lane) shakeFailed(i int, now time.Duration, how latency.Failure) {
+	from, _ := l.shakenSince(i, now)
 	l.shakes.Failed++
-	l.shakeLatency.Fail(from, how)
-	l.fail(c, latency.Handshake)
+	l.shakes.Latency.Fail(from, how)
+	if how != latency.Timeout {
+		how = latency.Handshake
+	}
+	l.fail(i, how)
 	l.reopen(i, now)
 }
 
 // shakenSince returns the instant since the start that a handshake counts from, and the time since. Before the start
 // that is outside all phases.
-func (l *Lane) shakenSince(c *conn, now time.Time) (from, took time.Duration) {
+func (l *Lane) shakenSince(i int, now time.Duration) (from, took time.Duration) {
+	c := &l.conns[i]
 	switch {
-	case l.cfg.Churn:
-		return c.due, now.Sub(l.start) - c.due
-	case l.start.IsZero() || c.since.Before(l.start):
-		return -1, now.Sub(c.since)
+	case l.cfg.Churn && c.asked > 0:
+		from = l.oldest(i)
+		return from, now - l.begin - from
+	case l.begin == 0 || c.since < l.begin:
+		return -1, now - c.since
 	}
-	return c.since.Sub(l.start), now.Sub(c.since)
+	return c.since - l.begin, now - c.since
 }

@@ -11,6 +11,7 @@ import (
 	"weir/bench/attack"
 	"weir/bench/latency"
 	"weir/bench/load"
+	"weir/bench/pacer"
 )
 
 // tables says in words what the text tables say: the fallback of every drawing.
@@ -196,9 +197,9 @@ func redo(r Record, o bench.Outcome) []grid {
 		if s.Rate == 0 {
 			return
 		}
-		gaps := "constant"
-		if s.Poisson {
-			gaps = fmt.Sprintf("exponential, seed %d", s.Seed)
+		gaps := s.Arrivals.String()
+		if s.Arrivals.Shape == pacer.Random {
+			gaps += fmt.Sprintf(", seed %d", s.Seed)
 		}
 		lanes.Rows = append(lanes.Rows, []string{who, fmt.Sprint(s.Rate), gaps, fmt.Sprint(s.Conns), Duration(s.Timeout), fmt.Sprintf("%d bytes", s.Size), fmt.Sprintf("%d from %s", s.Sources, s.First)})
 	}

@@ -122,8 +122,17 @@ func failures(s latency.Summary) string {
 }
 
 func client(w io.Writer, r load.Result) {
-	fmt.Fprintf(w, "client: %d requests sent, %d connections cut, %d connects failed; own lag p99 %s, max %s; CPU %s\n",
-		r.Sent, r.Cuts, r.ConnectFailures, Duration(r.Lag.P99), Duration(r.Lag.Max), Duration(r.CPU))
+	fmt.Fprintf(w, "client: %d requests sent, %d connections cut, %d connects failed; ", r.Sent, r.Cuts, r.ConnectFailures)
+	if r.Setup.Closed {
+		fmt.Fprint(w, "closed loop: a stall hardly shows; ")
+	} else {
+		fmt.Fprintf(w, "own lag p99 %s, max %s; ", Duration(r.Lag.P99), Duration(r.Lag.Max))
+	}
+	fmt.Fprintf(w, "CPU %s", Duration(r.CPU))
+	if r.Sent > 0 {
+		fmt.Fprintf(w, ", %s a request", Duration(r.CPU/time.Duration(r.Sent)))
+	}
+	fmt.Fprintln(w)
 }
 
 // sheds writes the server's refusals by reason, a column for each phase.

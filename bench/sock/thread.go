@@ -1,7 +1,10 @@
 package sock
 
 import (
+	"fmt"
+	"os"
 	"runtime"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -32,4 +35,19 @@ func usage(who int) time.Duration {
 		return 0
 	}
 	return time.Duration(unix.TimevalToNsec(u.Utime) + unix.TimevalToNsec(u.Stime))
+}
+
+// ResidentMost returns the most memory that this process had resident so far, in bytes; 0 when it cannot be read. Not
+// from getrusage, which counts that of the process that started this one, too.
+func ResidentMost() int64 {
+	status, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		return 0
+	}
+	_, rest, _ := strings.Cut(string(status), "\nVmHWM:")
+	var kb int64
+	if _, err := fmt.Sscan(rest, &kb); err != nil {
+		return 0
+	}
+	return kb << 10
 }

@@ -139,3 +139,14 @@ func open(t testing.TB) int {
 	}
 	return len(list)
 }
+
+// Nobody returns an address at which nobody listens: who connects is refused.
+func Nobody(t testing.TB) netip.AddrPort {
+	t.Helper()
+	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).AddrPort()
+}

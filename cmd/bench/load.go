@@ -6,11 +6,16 @@ import (
 	"flag"
 	"fmt"
 	"net/netip"
+	"os"
+	"os/exec"
 	"time"
 
 	"weir/bench"
+	"weir/bench/latency"
 	"weir/bench/load"
+	"weir/bench/pacer"
 	"weir/bench/report"
+	"weir/bench/sock"
 	"weir/bench/target"
 )
 
@@ -26,7 +31,11 @@ func (g *good) flags(f *flag.FlagSet) {
 	f.IntVar(&g.cfg.Conns, "conns", 10, "persistent connections of the good client")
 	f.DurationVar(&g.cfg.Timeout, "timeout", 2*time.Second, "of a request, counted from when it was due")
 	f.IntVar(&g.cfg.Size, "size", 0, "bytes of payload; 0: 64 in a frame or line, and a GET without a body for HTTP")
-	f.BoolVar(&g.cfg.Poisson, "poisson", false, "exponential gaps between requests instead of constant ones")
+	f.IntVar(&g.cfg.Pipeline, "pipeline", 1, "requests under way on a connection at most")
+	f.Func("arrivals", "when requests are due: constant, poisson (exponential gaps), ramp?from=RATE (evenly to the rate over the run) or burst?every=TIME (all of that time at once) (default constant)", func(v string) (err error) {
+		g.cfg.Arrivals, err = pacer.ParseArrivals(v)
+		return err
+	})
 	f.Uint64Var(&g.cfg.Seed, "seed", 1, "of the exponential gaps")
 	f.StringVar(&g.source, "source", "", "first source address of the good client (default 127.0.0.1, or ::1)")
 	f.IntVar(&g.sources, "sources", 1, "source addresses of the good client, one after the other")
@@ -55,6 +64,14 @@ func (g *good) config(t target.Target) (load.Config, error) {
 	return g.cfg, err
 }
 
+// client is a good client alone, whichever way it is spread over loops and processes.
+type client interface {
+	Started() <-chan struct{}
+	StartedAt() time.Time
+	At(time.Duration) latency.Summary
+	Run(context.Context) (load.Result, error)
+}
+
 func (c *command) load(ctx context.Context, args []string) error {
 	f := c.flags("load")
 	var g good
@@ -62,6 +79,10 @@ func (c *command) load(ctx context.Context, args []string) error {
 	to := f.String("target", "", "the server, on a loopback address")
 	duration := f.Duration("duration", 10*time.Second, "how long requests are due, up to 10m")
 	churn := f.Bool("churn", false, "a new connection for each request, closed after it: newcomers; conns is then how many at once (default rate times timeout)")
+	closed := f.Bool("closed", false, "a closed loop: each connection asks again when it has its reply, and there is no rate; hides stalls from the latencies, as wrk does")
+	think := f.Duration("think", 0, "closed loop: pause of a connection from a reply to its next request")
+	loops := f.Int("loops", 1, "event loops of each process, on a thread each")
+	processes := f.Int("processes", 0, "processes that are the client together; 0: as many as the descriptor limit asks for, one if it can be")
 	file := f.String("json", "", "write the record of the run to this file")
 	if err := c.parse(f, "load -target URL [flags]", args); err != nil {
 		return err
@@ -77,33 +98,76 @@ func (c *command) load(ctx context.Context, args []string) error {
 	if cfg.Duration = *duration; cfg.Duration <= 0 {
 		return usage(fmt.Errorf("duration %v: must be above 0", cfg.Duration))
 	}
-	if cfg.Churn = *churn; *churn && !given(f, "conns") {
+	if cfg.Churn = *churn; *churn && !given(f, "conns") && !*closed {
 		cfg.Conns = 0
 	}
-	lane, err := load.New(cfg)
+	cfg.Closed, cfg.Think = *closed, *think
+	if *closed && !given(f, "rate") {
+		cfg.Rate = 0
+	}
+	run, err := c.client(cfg, *loops, *processes)
 	if err != nil {
 		return usage(err)
 	}
-	threads(1)
 	show := c.progress()
 	stop := every(func() {
 		select {
-		case <-lane.Started():
-			at := time.Since(lane.StartedAt())
-			show.line(bench.Progress{Phase: "load", Elapsed: at, Left: max(0, cfg.Duration-at), Good: lane.Latency.At(at)})
+		case <-run.Started():
+			if at := time.Since(run.StartedAt()); at >= 0 {
+				show.line(bench.Progress{Phase: "load", Elapsed: at, Left: max(0, cfg.Duration-at), Good: run.At(at)})
+			}
 		default:
 		}
 	})
-	result, err := lane.Run(ctx)
+	result, err := run.Run(ctx)
 	stop()
 	show.end()
 	if err == nil && result.Phases[0].OK == 0 {
 		err = bench.ErrNothing
 	}
 	if len(result.Phases) > 0 {
+		if result.RSSBytes == 0 {
+			result.RSSBytes = sock.ResidentMost()
+		}
 		report.Load(c.stdout, result)
 	}
 	return c.record(*file, cfg.Seed, result, err)
+}
+
+// client spreads a good client over loops and processes; 0 processes means as many as it has to have.
+func (c *command) client(cfg load.Config, loops, processes int) (client, error) {
+	crew, err := load.NewCrew(cfg, loops)
+	if err != nil {
+		return nil, err
+	}
+	if processes == 0 {
+		room := max(1, sock.NewRoom().Size())
+		processes = (crew.Places() + room - 1) / room
+	}
+	if processes == 1 {
+		threads(crew.Loops())
+		return crew, nil
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return nil, fmt.Errorf("processes %d: %w", processes, err)
+	}
+	return load.NewFleet(cfg, loops, processes, func(ctx context.Context) *exec.Cmd {
+		cmd := exec.CommandContext(ctx, self, "load-worker")
+		cmd.Stderr = os.Stderr
+		return cmd
+	})
+}
+
+// worker is one process of several; it is started by load and by nobody else.
+func (c *command) worker(ctx context.Context) error {
+	return load.Work(ctx, c.stdin, c.stdout, func(loops, places int) error {
+		if room := sock.NewRoom().Size(); places > room {
+			return fmt.Errorf("%d connections and %d descriptors: use more processes", places, room)
+		}
+		threads(loops)
+		return nil
+	})
 }
 
 // given reports whether a flag was set on the command line.

@@ -22,12 +22,13 @@ const (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	c := command{stdout: os.Stdout, stderr: os.Stderr, terminal: isTerminal(os.Stderr)}
+	c := command{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, terminal: isTerminal(os.Stderr)}
 	os.Exit(c.run(ctx, os.Args[1:]))
 }
 
 // command is one call of bench. Not for concurrent use.
 type command struct {
+	stdin          io.Reader
 	stdout, stderr io.Writer
 	terminal       bool // stderr is one: progress may overwrite its line
 	args           []string
@@ -65,6 +66,8 @@ func (c *command) dispatch(ctx context.Context, args []string) error {
 	switch name, rest := args[0], args[1:]; name {
 	case "load":
 		return c.load(ctx, rest)
+	case "load-worker":
+		return c.worker(ctx)
 	case "attack":
 		return c.attack(ctx, rest)
 	case "siege":

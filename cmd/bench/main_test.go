@@ -28,6 +28,8 @@ func TestMistakesAreOneLineAndStatusTwo(t *testing.T) {
 		"load", "load -target", "load -nothing", "load -target http://127.0.0.1:1/ more", "load -target http://192.0.2.1/",
 		"load -target http://127.0.0.1:1/ -rate -1", "load -target http://127.0.0.1:1/ -rate many", "load -target http://127.0.0.1:1/ -duration 0s",
 		"load -target http://127.0.0.1:1/ -source 10.0.0.1", "load -target http://127.0.0.1:1/ -source ::1",
+		"load -target http://127.0.0.1:1/ -closed -rate 5", "load -target http://127.0.0.1:1/ -think 1s", "load -target http://127.0.0.1:1/ -pipeline 0x", "load -target http://127.0.0.1:1/ -pipeline 2 -churn",
+		"load -target http://127.0.0.1:1/ -arrivals odd", "load -target http://127.0.0.1:1/ -arrivals burst?every=0s", "load -target http://127.0.0.1:1/ -loops 0", "load -target http://127.0.0.1:1/ -processes 11",
 		"attack", "attack -target http://127.0.0.1:1/", "attack nothing", "attack slowloris", "attack slowloris -target http://192.0.2.1/",
 		"attack slowloris -target http://127.0.0.1:1/ -conns 0", "attack slowloris -target http://127.0.0.1:1/ -conns many",
 		"siege", "siege -target http://127.0.0.1:1/", "siege -target http://127.0.0.1:1/ -attack nothing",
@@ -74,7 +76,9 @@ func TestRuns(t *testing.T) {
 		status int
 		want   []string // in stdout
 	}{
-		{"load -rate 100 -duration 200ms -sources 3 -source 127.0.4.1 -poisson -target " + hello, exitOK, []string{"goodput/s", "run"}},
+		{"load -rate 100 -duration 200ms -sources 3 -source 127.0.4.1 -arrivals poisson -target " + hello, exitOK, []string{"goodput/s", "run"}},
+		{"load -rate 100 -duration 300ms -pipeline 3 -loops 2 -arrivals ramp?from=300 -target " + hello, exitOK, []string{"goodput/s", "run"}},
+		{"load -closed -conns 5 -think 10ms -duration 200ms -target " + hello, exitOK, []string{"goodput/s", "closed loop"}},
 		{"load -rate 100 -duration 200ms -target " + nothing, exitFailed, []string{"status 20"}},
 		{"attack slowloris -conns 10 -duration 100ms -target " + echo, exitOK, []string{"slowloris on frames://", "10 open at the end"}},
 		{"siege -before 200ms -during 300ms -after 200ms -rate 100 -attack frame-flood?conns=2&rate=100,connection-flood?conns=5&total=5 -target " + hello,
