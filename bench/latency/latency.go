@@ -173,6 +173,26 @@ func (b *Bin) At(now time.Duration) Summary {
 	return b.summary((now/Slice-1)*Slice, Slice)
 }
 
+// Until cuts summaries off at an instant of the run, at which it ended early: what lies behind it is left out but for its
+// name, and rates are over the time that there was. It changes all and returns it, or as much as begins before.
+func Until(end time.Duration, all []Summary) []Summary {
+	for i := range all {
+		s := &all[i]
+		left := end.Seconds() - s.FromSecs
+		if left >= s.ForSecs {
+			continue
+		}
+		if left <= 0 && s.Name == "" {
+			return all[:i]
+		}
+		s.ForSecs, s.Goodput = max(0, left), 0
+		if left > 0 {
+			s.Goodput = float64(s.OK) / left
+		}
+	}
+	return all
+}
+
 // Merge adds all that o recorded, which stays as it is. Both must have been made for the same phases.
 func (r *Recorder) Merge(o *Recorder) error {
 	if !slices.Equal(r.names, o.names) {

@@ -131,6 +131,23 @@ func TestMergedIsWhatOneWouldHaveSeen(t *testing.T) {
 	}
 }
 
+func TestARunThatEndedEarlyHasTheRatesOfItsTime(t *testing.T) {
+	r, _ := New([]Phase{{"a", 0, time.Second}, {"b", time.Second, 2 * time.Second}, {"c", 2 * time.Second, 3 * time.Second}})
+	for i := range 150 {
+		r.OK(time.Duration(i)*10*time.Millisecond, time.Millisecond)
+	}
+	got := Until(1500*time.Millisecond, r.Summary())
+	if len(got) != 3 || got[0].Goodput != 100 || got[1].Goodput != 100 || got[1].ForSecs != 0.5 || got[2].Goodput != 0 || got[2].ForSecs != 0 {
+		t.Errorf("%+v", got)
+	}
+	if line := Until(1200*time.Millisecond, r.Timeline()); len(line) != 3 || line[1].Goodput != 100 || line[2].ForSecs > 0.21 {
+		t.Errorf("%+v", line)
+	}
+	if line := Until(time.Hour, r.Timeline()); len(line) != 6 {
+		t.Errorf("%+v", line)
+	}
+}
+
 func BenchmarkOK(b *testing.B) {
 	r, _ := New([]Phase{{"run", 0, time.Minute}})
 	b.ReportAllocs()

@@ -1,6 +1,7 @@
 package load
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -122,7 +123,7 @@ func (f *Fleet) Run(ctx context.Context) (Result, error) {
 		})
 	}
 	all.Wait()
-	if err := errors.Join(errs...); err != nil {
+	if err := cmp.Or(errs...); err != nil { // the first is enough: the others are often the same, or follow from it
 		return Result{}, err
 	}
 	sum, err := together(&f.cfg, tallies)

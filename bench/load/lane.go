@@ -174,7 +174,7 @@ func (l *Lane) run(ctx context.Context) (*tally, error) {
 	close(l.started)
 	l.send(ctx)
 	live := l.Live()
-	t := &tally{Latency: l.Latency, Sent: live.Sent, Cuts: live.Cuts, ConnectFailures: live.ConnectFailures,
+	t := &tally{Latency: l.Latency, Ran: min(l.now()-l.begin, l.cfg.Duration), Sent: live.Sent, Cuts: live.Cuts, ConnectFailures: live.ConnectFailures,
 		Peak: l.peak, Lag: l.lag, CPU: sock.ThreadCPU() - cpu}
 	if l.secure != nil {
 		t.Shakes = &l.shakes

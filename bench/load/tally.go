@@ -11,6 +11,7 @@ import (
 // tally is all that a lane counted, nothing rounded, so that those of several lanes and processes can be added up.
 type tally struct {
 	Latency         *latency.Recorder
+	Ran             time.Duration // how much of the duration it lasted
 	Sent            int64
 	Cuts            int64
 	ConnectFailures int64
@@ -30,6 +31,7 @@ type shakeTally struct {
 
 // add adds o, which stays as it is. Both are of one client, so that their phases agree.
 func (t *tally) add(o *tally) error {
+	t.Ran = max(t.Ran, o.Ran)
 	t.Sent += o.Sent
 	t.Cuts += o.Cuts
 	t.ConnectFailures += o.ConnectFailures
@@ -109,12 +111,12 @@ type Handshakes struct {
 func (t *tally) result(c *Config, loops, processes int) Result {
 	r := Result{
 		Target: c.Target.String(), Setup: c.setup(loops, processes),
-		Phases: t.Latency.Summary(), Timeline: t.Latency.Timeline(),
+		Phases: latency.Until(t.Ran, t.Latency.Summary()), Timeline: latency.Until(t.Ran, t.Latency.Timeline()),
 		Sent: t.Sent, Cuts: t.Cuts, ConnectFailures: t.ConnectFailures, Peak: t.Peak,
 		Lag: t.Lag.Range(), CPU: t.CPU, RSSBytes: t.RSSBytes,
 	}
 	if s := t.Shakes; s != nil {
-		r.TLS = &Handshakes{Options: c.TLS, OK: s.OK, Resumed: s.Resumed, Failed: s.Failed, Took: s.Took.Range(), Phases: s.Latency.Summary()}
+		r.TLS = &Handshakes{Options: c.TLS, OK: s.OK, Resumed: s.Resumed, Failed: s.Failed, Took: s.Took.Range(), Phases: latency.Until(t.Ran, s.Latency.Summary())}
 	}
 	return r
 }

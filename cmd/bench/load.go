@@ -122,8 +122,12 @@ func (c *command) load(ctx context.Context, args []string) error {
 	result, err := run.Run(ctx)
 	stop()
 	show.end()
-	if err == nil && result.Phases[0].OK == 0 {
+	switch {
+	case err != nil:
+	case result.Phases[0].OK == 0:
 		err = bench.ErrNothing
+	case ctx.Err() != nil:
+		err = fmt.Errorf("load: ended early: %w", ctx.Err())
 	}
 	if len(result.Phases) > 0 {
 		if result.RSSBytes == 0 {
