@@ -3,8 +3,10 @@ package bench
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
+	"weir/bench/latency"
 	"weir/bench/watch"
 )
 
@@ -17,14 +19,15 @@ type Stretch struct {
 	RSSBytes int64            `json:"rss_bytes,omitempty"` // at its end
 }
 
-// Cost puts what both sides paid in relation to what was refused while the attack ran.
+// Cost puts what both sides paid in relation to what was refused in a phase with attacks.
 type Cost struct {
+	Phase string `json:"phase"`
 	// Refused is how many units the server shed: by its own counters, or if it has none the connections that
 	// it refused or ended and the replies that said no, as the attackers saw them.
 	Refused   int64  `json:"refused"`
 	CountedBy string `json:"counted_by"` // "server" or "attackers"
-	// ServerCPU is the server's CPU during the attack above that of the quiet phase, shared out over what was
-	// refused; 0 when it was not read. It includes what the server spent on attackers it did not refuse, so it
+	// ServerCPU is the server's CPU in the phase above that of the first quiet phase, shared out over what was
+	// refused; 0 when it was not read, or there was no quiet phase. It includes what the server spent on attackers it did not refuse, so it
 	// is the price of a refusal only when nearly all was refused. AttackerCPU is that of the attackers' threads.
 	ServerCPU   time.Duration `json:"server_cpu_per_refused_ns"`
 	AttackerCPU time.Duration `json:"attacker_cpu_per_refused_ns"`
@@ -67,25 +70,29 @@ func (d *diary) read(ctx context.Context) {
 	d.pages = append(d.pages, r)
 }
 
-// readWithin is read with less patience: the attack is due.
+// readWithin is read with less patience: the next phase is due.
 func (d *diary) readWithin(ctx context.Context, limit time.Duration) {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	d.read(ctx)
 }
 
+func (d *diary) remark(format string, args ...any) {
+	d.remarks = append(d.remarks, fmt.Sprintf(format, args...))
+}
+
 // stretches returns the differences between neighbouring readings, nil when nothing was to be read.
-func (d *diary) stretches(names []string) []Stretch {
+func (d *diary) stretches(phases []Phase) []Stretch {
 	if d.counter == nil && len(d.pids) == 0 {
 		return nil
 	}
 	var out []Stretch
-	for i, name := range names {
+	for i, p := range phases {
 		if i+1 >= len(d.pages) {
 			break
 		}
 		a, b := d.pages[i], d.pages[i+1]
-		s := Stretch{Name: name, Wall: b.at.Sub(a.at)}
+		s := Stretch{Name: p.Name, Wall: b.at.Sub(a.at)}
 		if a.sheds != nil && b.sheds != nil {
 			s.Sheds = watch.Grown(a.sheds, b.sheds)
 		}
@@ -97,32 +104,46 @@ func (d *diary) stretches(names []string) []Stretch {
 	return out
 }
 
-// cost is nil when nothing was refused.
-func cost(o Outcome) *Cost {
-	c := &Cost{CountedBy: "attackers"}
+// cost returns that of the phase of that name, nil when nothing was refused in it.
+func cost(o Outcome, phase string) *Cost {
+	c := &Cost{Phase: phase, CountedBy: "attackers"}
 	var attackers time.Duration
 	for _, a := range o.Attacks {
-		c.Refused += a.Ended() + a.Bad
-		attackers += a.CPU
-	}
-	if len(o.Server) == 3 {
-		quiet, attacked := o.Server[0], o.Server[1]
-		if attacked.Sheds != nil {
-			c.CountedBy, c.Refused = "server", 0
-			for _, n := range attacked.Sheds {
-				c.Refused += n
-			}
+		if a.Phase == phase {
+			c.Refused += a.Ended() + a.Bad
+			attackers += a.CPU
 		}
-		if c.Refused > 0 && quiet.Wall > 0 {
-			usual := time.Duration(float64(quiet.CPU) * attacked.Wall.Seconds() / quiet.Wall.Seconds())
-			c.ServerCPU = max(0, attacked.CPU-usual) / time.Duration(c.Refused)
+	}
+	var quiet, attacked *Stretch
+	for i, s := range o.Server {
+		switch {
+		case s.Name == phase:
+			attacked = &o.Server[i]
+		// A phase of no length has readings, too, with next to nothing between them.
+		case quiet == nil && s.Wall > 0 && !o.Attacked(s.Name) && lasted(o, s.Name):
+			quiet = &o.Server[i]
+		}
+	}
+	if attacked != nil && attacked.Sheds != nil {
+		c.CountedBy, c.Refused = "server", 0
+		for _, n := range attacked.Sheds {
+			c.Refused += n
 		}
 	}
 	if c.Refused == 0 {
 		return nil
 	}
+	if attacked != nil && quiet != nil {
+		usual := time.Duration(float64(quiet.CPU) * attacked.Wall.Seconds() / quiet.Wall.Seconds())
+		c.ServerCPU = max(0, attacked.CPU-usual) / time.Duration(c.Refused)
+	}
 	c.AttackerCPU = attackers / time.Duration(c.Refused)
 	return c
+}
+
+// lasted reports whether a phase has a length.
+func lasted(o Outcome, phase string) bool {
+	return slices.ContainsFunc(o.Good.Phases, func(s latency.Summary) bool { return s.Name == phase && s.ForSecs > 0 })
 }
 
 // String is for remarks in logs.

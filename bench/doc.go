@@ -1,9 +1,9 @@
 // Package bench shows what an attack does to a server's good clients.
 //
-// A [Siege] runs one good client at a steady open-loop rate from its own source address, throws attacks at
-// the same server from other source addresses for a while, and tells before, during and after apart: goodput,
-// latency, errors, what the server shed and for which reason, and what each side paid in CPU. Beside the good client,
-// whose connections stand, it can run newcomers, who connect for each request.
+// A [Siege] runs one good client at a steady open-loop rate from its own source address through a list of phases, some
+// quiet, others with attacks on the same server from other source addresses, alone or mixed; usually before, during and
+// after. It tells the phases apart: goodput, latency, errors, what the server shed and for which reason, and what each
+// side paid in CPU. Beside the good client, whose connections stand, it can run newcomers, who connect for each request.
 //
 // It works over the wire only, against any server that speaks HTTP/1.1, length-prefixed frames or lines, plain or
 // inside TLS, whose certificates it never verifies: it talks to loopback only. It knows nothing of how that server is

@@ -4,20 +4,13 @@ import (
 	"context"
 	"fmt"
 
-	"weir/bench/latency"
 	"weir/bench/load"
 )
 
 // lanes makes the good client and, when there are any, the newcomers; nil when there are none.
 func (s Siege) lanes() (good, newcomers *load.Lane, err error) {
-	total := s.Before + s.During + s.After
 	lane := func(cfg load.Config) (*load.Lane, error) {
-		cfg.Duration = total
-		cfg.Phases = []latency.Phase{
-			{Name: Before, To: s.Before},
-			{Name: During, From: s.Before, To: s.Before + s.During},
-			{Name: After, From: s.Before + s.During, To: total},
-		}
+		cfg.Duration, cfg.Phases = s.length(), s.plan()
 		return load.New(cfg)
 	}
 	if good, err = lane(s.Good); err != nil {

@@ -52,6 +52,27 @@ type sampler struct {
 	hasCPU  bool
 	missed  int
 	why     error // of the last one missed
+
+	mu         sync.Mutex
+	last, prev told // any goroutine, under mu
+}
+
+// told is what a page came to that was read.
+type told struct {
+	atSecs float64
+	shed   int64
+	known  bool
+}
+
+// shedding returns what the server sheds, nil before the second page. Any goroutine.
+func (s *sampler) shedding() *Shedding {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	took := s.last.atSecs - s.prev.atSecs
+	if !s.prev.known || took <= 0 {
+		return nil
+	}
+	return &Shedding{PerSecond: float64(max(0, s.last.shed-s.prev.shed)) / took, Total: s.last.shed}
 }
 
 // run samples until the returned function is called, which takes a last sample and returns all of them with what
@@ -116,6 +137,11 @@ func (s *sampler) sample(ctx context.Context) {
 	}
 	if failed != nil {
 		s.missed, s.why = s.missed+1, failed
+	}
+	if now.Shed != nil {
+		s.mu.Lock()
+		s.prev, s.last = s.last, told{now.AtSecs, *now.Shed, true}
+		s.mu.Unlock()
 	}
 	s.samples = append(s.samples, now)
 }

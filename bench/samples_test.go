@@ -74,8 +74,7 @@ func TestSiegeIsRecordedWithAllThatDoesItAgain(t *testing.T) {
 	to := victim.HTTP(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "hello") }))
 	s := Siege{
 		Good: load.Config{Target: to, Rate: 100, Timeout: 20 * time.Second}, Newcomers: &load.Config{Target: to, Rate: 20, Timeout: 20 * time.Second},
-		Strikes: []Strike{strike(t, "connection-flood?conns=5&total=5", to)},
-		Before:  600 * time.Millisecond, During: 600 * time.Millisecond, PIDs: []int{os.Getpid()},
+		Phases: Usual(600*time.Millisecond, 600*time.Millisecond, 0, []Strike{strike(t, "connection-flood?conns=5&total=5", to)}), PIDs: []int{os.Getpid()},
 	}
 	o, err := s.Run(t.Context())
 	if err != nil {

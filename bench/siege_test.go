@@ -5,15 +5,18 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"weir/bench/attack"
+	"weir/bench/latency"
 	"weir/bench/load"
 	"weir/bench/target"
 	"weir/bench/tunnel"
@@ -51,9 +54,9 @@ func TestSiegeTellsThePhasesApart(t *testing.T) {
 	page.Path = "/metrics"
 	var phases []string
 	s := Siege{
-		Good:    load.Config{Target: to, Sources: []netip.Addr{netip.MustParseAddr("127.0.0.1")}, Rate: 200, Conns: 4},
-		Strikes: []Strike{strike(t, "frame-flood?conns=4&rate=500", to), strike(t, "slowloris?conns=20&interval=100ms", to)},
-		Before:  500 * time.Millisecond, During: time.Second, After: 500 * time.Millisecond,
+		Good: load.Config{Target: to, Sources: []netip.Addr{netip.MustParseAddr("127.0.0.1")}, Rate: 200, Conns: 4},
+		Phases: Usual(500*time.Millisecond, time.Second, 500*time.Millisecond,
+			[]Strike{strike(t, "frame-flood?conns=4&rate=500", to), strike(t, "slowloris?conns=20&interval=100ms", to)}),
 		Sheds: watch.NewCounter(page, "weir_shed_total", "reason"), PIDs: []int{os.Getpid()},
 		Watch: func(p Progress) {
 			if len(phases) == 0 || phases[len(phases)-1] != p.Phase {
@@ -73,14 +76,14 @@ func TestSiegeTellsThePhasesApart(t *testing.T) {
 	if got := strings.Join(phases, " "); !strings.HasPrefix(got, "before during") {
 		t.Errorf("phases watched: %s", got)
 	}
-	if len(o.Attacks) != 2 || o.Attacks[0].Bad == 0 || o.Attacks[1].Open != 20 || o.Attacks[0].Took > 2*time.Second {
+	if len(o.Attacks) != 2 || o.Attacks[0].Bad == 0 || o.Attacks[1].Open != 20 || o.Attacks[0].Took > 2*time.Second || o.Attacks[1].Phase != During {
 		t.Errorf("attacks: %+v", o.Attacks)
 	}
 	if len(o.Server) != 3 || len(o.Server[0].Sheds) != 0 || o.Server[1].Sheds["source"] == 0 || o.Server[1].CPU == 0 {
 		t.Fatalf("server: %+v", o.Server)
 	}
-	if o.Cost == nil || o.Cost.CountedBy != "server" || o.Cost.Refused != o.Server[1].Sheds["source"] || o.Cost.AttackerCPU == 0 {
-		t.Errorf("cost: %+v", o.Cost)
+	if len(o.Costs) != 1 || o.Costs[0].Phase != During || o.Costs[0].CountedBy != "server" || o.Costs[0].Refused != o.Server[1].Sheds["source"] || o.Costs[0].AttackerCPU == 0 {
+		t.Errorf("cost: %+v", o.Costs)
 	}
 	if len(o.Remarks) != 0 {
 		t.Errorf("remarks: %q", o.Remarks)
@@ -109,9 +112,8 @@ func TestSiegeTellsNewcomersApart(t *testing.T) {
 	s := Siege{
 		Good:      load.Config{Target: to, Rate: 100, Conns: 4, Timeout: patient},
 		Newcomers: &load.Config{Target: to, Rate: 20, Timeout: patient, Sources: []netip.Addr{netip.MustParseAddr("127.9.0.1"), netip.MustParseAddr("127.9.1.1")}},
-		Strikes:   []Strike{strike(t, "tls-hello?conns=2&rate=20&sources=1", to)},
-		Before:    time.Second, During: time.Second,
-		Watch: func(p Progress) { watched.Store(watched.Load() || p.Newcomers.OK > 0) },
+		Phases:    Usual(time.Second, time.Second, 0, []Strike{strike(t, "tls-hello?conns=2&rate=20&sources=1", to)}),
+		Watch:     func(p Progress) { watched.Store(watched.Load() || p.Newcomers.OK > 0) },
 	}
 	o, err := s.Run(t.Context())
 	if err != nil {
@@ -138,10 +140,9 @@ func TestSiegeFailsWhenTheGoodClientGetsNothing(t *testing.T) {
 	gone := to
 	gone.Path = "/gone"
 	s := Siege{
-		Good:    load.Config{Target: to, Rate: 100},
-		Strikes: []Strike{strike(t, "connection-flood?conns=5&total=5", to)},
-		Before:  100 * time.Millisecond, During: 100 * time.Millisecond, After: 100 * time.Millisecond,
-		Sheds: watch.NewCounter(gone, "weir_shed_total", "reason"), PIDs: []int{1 << 30},
+		Good:   load.Config{Target: to, Rate: 100},
+		Phases: Usual(100*time.Millisecond, 100*time.Millisecond, 100*time.Millisecond, []Strike{strike(t, "connection-flood?conns=5&total=5", to)}),
+		Sheds:  watch.NewCounter(gone, "weir_shed_total", "reason"), PIDs: []int{1 << 30},
 	}
 	o, err := s.Run(t.Context())
 	if !errors.Is(err, ErrNothing) || len(o.Attacks) != 1 {
@@ -161,19 +162,129 @@ func TestSiegesThatMakeNoSenseAreRefused(t *testing.T) {
 	good := load.Config{Target: to}
 	flood := []Strike{strike(t, "connection-flood", to)}
 	for name, s := range map[string]Siege{
-		"no time":                {Good: good, Strikes: flood},
-		"negative":               {Good: good, Strikes: flood, During: 1, Before: -1},
-		"too long":               {Good: good, Strikes: flood, During: MaxSiege, After: 1},
-		"no attack":              {Good: good, During: time.Second},
-		"no good client":         {Strikes: flood, During: time.Second},
-		"bad options":            {Good: good, Strikes: []Strike{strike(t, "slowloris?size=0", to)}, During: time.Second},
-		"attack on elsewhere":    {Good: good, Strikes: []Strike{strike(t, "slowloris", away)}, During: time.Second},
-		"newcomers, elsewhere":   {Good: good, Newcomers: &load.Config{Target: away}, Strikes: flood, During: time.Second},
-		"bad TLS version":        {Good: load.Config{Target: secret, TLS: tunnel.Options{Version: "2"}}, Strikes: flood, During: time.Second},
-		"good client, elsewhere": {Good: load.Config{Target: away}, Strikes: flood, During: time.Second},
+		"no phases":              {Good: good},
+		"no time":                {Good: good, Phases: Usual(0, 0, 0, flood)},
+		"negative":               {Good: good, Phases: Usual(-1, 1, 0, flood)},
+		"too long":               {Good: good, Phases: Usual(0, MaxSiege, 1, flood)},
+		"too long by overflow":   {Good: good, Phases: Usual(math.MaxInt64, 2, math.MaxInt64, flood)},
+		"no attack":              {Good: good, Phases: Usual(0, time.Second, 0, nil)},
+		"no good client":         {Phases: Usual(0, time.Second, 0, flood)},
+		"no name":                {Good: good, Phases: []Phase{{For: time.Second, Strikes: flood}}},
+		"one name twice":         {Good: good, Phases: []Phase{{"a", time.Second, flood}, {"a", time.Second, flood}}},
+		"phases without number":  {Good: good, Phases: phases(MaxPhases+1, flood)},
+		"attacks without number": {Good: good, Phases: phases(2, slices.Repeat(flood, MaxStrikes/2+1))},
+		"bad options":            {Good: good, Phases: Usual(0, time.Second, 0, []Strike{strike(t, "slowloris?size=0", to)})},
+		"attack on elsewhere":    {Good: good, Phases: Usual(0, time.Second, 0, []Strike{strike(t, "slowloris", away)})},
+		"newcomers, elsewhere":   {Good: good, Newcomers: &load.Config{Target: away}, Phases: Usual(0, time.Second, 0, flood)},
+		"bad TLS version":        {Good: load.Config{Target: secret, TLS: tunnel.Options{Version: "2"}}, Phases: Usual(0, time.Second, 0, flood)},
+		"good client, elsewhere": {Good: load.Config{Target: away}, Phases: Usual(0, time.Second, 0, flood)},
 	} {
 		if _, err := s.Run(t.Context()); err == nil || errors.Is(err, ErrNothing) {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+// phases returns n of a second each.
+func phases(n int, strikes []Strike) (out []Phase) {
+	for i := range n {
+		out = append(out, Phase{fmt.Sprint("p", i), time.Second, strikes})
+	}
+	return out
+}
+
+// Four phases: quiet, two attacks one after the other, and then both mixed with a second of a kind. Each attack has ended
+// before the next begins, and is told apart from it everywhere.
+func TestSiegeOfFourPhases(t *testing.T) {
+	var shed atomic.Int64
+	to := victim.HTTP(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case r.URL.Path == "/metrics":
+			fmt.Fprintf(w, "weir_shed_total{reason=\"source\"} %d\n", shed.Load())
+		case strings.HasPrefix(r.RemoteAddr, "127.0.2."):
+			shed.Add(1)
+			w.Header().Set("Connection", "close")
+			w.WriteHeader(http.StatusTooManyRequests)
+		default:
+			io.WriteString(w, "hello")
+		}
+	}))
+	check := victim.Descriptors(t)
+	page := to
+	page.Path = "/metrics"
+	flood, slow := strike(t, "frame-flood?conns=2&rate=200&first=127.0.2.1", to), strike(t, "slowloris?conns=10&interval=100ms", to)
+	var watched []Progress
+	s := Siege{
+		Good:      load.Config{Target: to, Sources: []netip.Addr{netip.MustParseAddr("127.0.0.1")}, Rate: 100, Timeout: 20 * time.Second},
+		Newcomers: &load.Config{Target: to, Rate: 20, Timeout: 20 * time.Second},
+		Phases: []Phase{
+			{"calm", 1200 * time.Millisecond, nil}, {"flood", 800 * time.Millisecond, []Strike{flood}},
+			{"slow", 800 * time.Millisecond, []Strike{slow}}, {"mixed", 800 * time.Millisecond, []Strike{slow, flood, slow}},
+		},
+		Sheds: watch.NewCounter(page, "weir_shed_total", "reason"), PIDs: []int{os.Getpid()},
+		Watch: func(p Progress) { watched = append(watched, p) },
+	}
+	o, err := s.Run(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for i, p := range o.Good.Phases {
+		names = append(names, p.Name)
+		if want := int64(s.Phases[i].For.Seconds() * 100); p.OK != want || o.Newcomers.Phases[i].Name != p.Name || o.Newcomers.Phases[i].OK != want/5 {
+			t.Errorf("%s: %+v, %+v", p.Name, p, o.Newcomers.Phases[i])
+		}
+	}
+	if got := strings.Join(names, " "); got != "calm flood slow mixed" {
+		t.Errorf("phases %s", got)
+	}
+	var struck []string
+	for _, a := range o.Attacks {
+		struck = append(struck, a.Phase+":"+a.Name)
+		if a.Took > 1500*time.Millisecond || a.Established == 0 {
+			t.Errorf("%s: %+v", a.Phase, a.Result)
+		}
+	}
+	if got := strings.Join(struck, " "); got != "flood:frame-flood slow:slowloris mixed:slowloris mixed:frame-flood mixed:slowloris" {
+		t.Errorf("attacks %s", got)
+	}
+	if len(o.Server) != 4 || len(o.Server[0].Sheds)+len(o.Server[2].Sheds) != 0 || o.Server[1].Sheds["source"] == 0 || o.Server[3].Sheds["source"] == 0 {
+		t.Errorf("server: %+v", o.Server)
+	}
+	if len(o.Costs) != 2 || o.Costs[0].Phase != "flood" || o.Costs[0].Refused != o.Server[1].Sheds["source"] || o.Costs[1].Phase != "mixed" {
+		t.Errorf("costs: %+v", o.Costs)
+	}
+	if len(o.Remarks) != 0 {
+		t.Errorf("remarks: %q", o.Remarks)
+	}
+	last := watched[len(watched)-1]
+	if last.Phase != "mixed" || last.Number != 4 || last.Of != 4 || len(last.Attacks) != 3 || last.Attacks[2].Name != "slowloris#2" || last.Sheds == nil || last.Sheds.Total == 0 {
+		t.Errorf("watched last: %+v", last)
+	}
+	check()
+}
+
+func TestErrorsOfAllSlicesAddUp(t *testing.T) {
+	lane, err := load.New(load.Config{Target: target.Target{Scheme: target.HTTP, Addr: netip.MustParseAddrPort("127.0.0.1:1"), Path: "/"}, Duration: 10 * time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	v := tally{lane: lane, timeout: time.Second}
+	for _, step := range []struct {
+		at, due time.Duration
+		want    int64
+		why     string
+	}{
+		{0, 0, 0, "no slice is whole"},
+		{500 * time.Millisecond, 600 * time.Millisecond, 1, "of the first slice"},
+		{time.Second, 100 * time.Millisecond, 2, "of the second"},
+		{1500 * time.Millisecond, 0, 3, "late, of the first"},
+		{9 * time.Second, 8 * time.Second, 4, "after a long pause"},
+		{20 * time.Second, 8 * time.Second, 5, "beyond the end"},
+	} {
+		if s := v.at(step.at); v.total != step.want {
+			t.Errorf("%s: %d errors, want %d; %+v", step.why, v.total, step.want, s)
+		}
+		lane.Latency.Fail(step.due, latency.Timeout)
 	}
 }

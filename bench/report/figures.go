@@ -24,9 +24,7 @@ func figures(o bench.Outcome) ([]figure, error) {
 	for _, s := range o.Good.Timeline {
 		d.span.To = max(d.span.To, s.FromSecs+s.ForSecs)
 	}
-	if during, ok := byName(o.Good.Phases, bench.During); ok {
-		d.attack = chart.Interval{From: during.FromSecs, To: during.FromSecs + during.ForSecs}
-	}
+	d.attacks = shades(stages(o))
 	d.lane("good", "Good client", o.Good)
 	if o.Newcomers != nil {
 		d.lane("new", "Newcomers", *o.Newcomers)
@@ -40,10 +38,11 @@ func figures(o bench.Outcome) ([]figure, error) {
 
 // drafts collects figures.
 type drafts struct {
-	o            bench.Outcome
-	span, attack chart.Interval
-	out          []figure
-	err          error // the first
+	o       bench.Outcome
+	span    chart.Interval
+	attacks []chart.Shade
+	out     []figure
+	err     error // the first
 }
 
 // add draws c, unless there is nothing in it.
@@ -51,7 +50,7 @@ func (d *drafts) add(c chart.Chart, text string) {
 	if c.Empty() {
 		return
 	}
-	c.Span, c.Shade = d.span, d.attack
+	c.Span, c.Shades = d.span, d.attacks
 	svg, err := c.SVG()
 	d.err = cmp.Or(d.err, err)
 	d.out = append(d.out, figure{Title: c.Title, Text: text, Series: c.Series, Stack: c.Stack, SVG: svg})
@@ -172,23 +171,41 @@ func (d *drafts) attackers() {
 		}}, "A second, all attacks together, as the attackers saw it.")
 }
 
-// cost draws what a refusal cost both sides.
+// maxBars is how many bars are read one by one. Of more phases the table has all.
+const maxBars = 24
+
+// cost draws what a refusal cost both sides, in each phase.
 func (d *drafts) cost() {
-	c := d.o.Cost
-	if c == nil || c.ServerCPU <= 0 && c.AttackerCPU <= 0 {
+	var bars []chart.Bar
+	desc := ""
+	for _, c := range d.o.Costs {
+		where := ""
+		if len(d.o.Costs) > 1 {
+			where = c.Phase + ": "
+		}
+		if c.ServerCPU > 0 {
+			bars = append(bars, chart.Bar{Name: where + "server, above its quiet time", Style: 1, Value: c.ServerCPU.Seconds(), Text: Duration(c.ServerCPU)})
+		}
+		if c.AttackerCPU > 0 {
+			bars = append(bars, chart.Bar{Name: where + "attackers", Style: 2, Value: c.AttackerCPU.Seconds(), Text: Duration(c.AttackerCPU)})
+		}
+		desc += where + c.String() + ". "
+	}
+	if len(bars) == 0 {
 		return
 	}
-	var bars []chart.Bar
-	if c.ServerCPU > 0 {
-		bars = append(bars, chart.Bar{Name: "server, above its quiet time", Style: 1, Value: c.ServerCPU.Seconds(), Text: Duration(c.ServerCPU)})
+	text := "The server's part includes what it spent on attackers that it did not refuse."
+	if len(d.o.Costs) == 1 {
+		text = fmt.Sprintf("%s units, counted by the %s. ", count(d.o.Costs[0].Refused), d.o.Costs[0].CountedBy) + text
 	}
-	bars = append(bars, chart.Bar{Name: "attackers", Style: 2, Value: c.AttackerCPU.Seconds(), Text: Duration(c.AttackerCPU)})
+	if len(bars) > maxBars {
+		bars = bars[:maxBars]
+		text += " The first phases; all are in the table below."
+	}
 	const title = "CPU for each unit refused"
-	desc := c.String()
 	svg, err := chart.Bars("cost", title, desc, bars)
 	d.err = cmp.Or(d.err, err)
-	d.out = append(d.out, figure{Title: title, SVG: svg,
-		Text: fmt.Sprintf("%s units, counted by the %s. The server's part includes what it spent on attackers that it did not refuse.", count(c.Refused), c.CountedBy)})
+	d.out = append(d.out, figure{Title: title, SVG: svg, Text: text})
 }
 
 // apart leaves out samples that follow another one too closely to be divided by the time between.

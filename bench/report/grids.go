@@ -16,7 +16,12 @@ import (
 
 // tables says in words what the text tables say: the fallback of every drawing.
 func tables(o bench.Outcome) []grid {
-	out := []grid{phaseGrid("Good client"+on(o.Good), "goodput/s", o.Good.Phases)}
+	all := stages(o)
+	var out []grid
+	if len(o.Attacks) > 0 {
+		out = append(out, stageGrid(all))
+	}
+	out = append(out, phaseGrid("Good client"+on(o.Good), "goodput/s", o.Good.Phases))
 	lanes := []struct {
 		who string
 		r   *load.Result
@@ -43,9 +48,36 @@ func tables(o bench.Outcome) []grid {
 		}
 	}
 	if len(o.Attacks) > 0 {
-		out = append(out, attackGrid(o.Attacks))
+		out = append(out, attackGrid(all))
+	}
+	if len(o.Costs) > 0 {
+		out = append(out, costGrid(o.Costs))
 	}
 	return append(out, serverGrids(o.Server)...)
+}
+
+// stageGrid says which phase was when, and what happened in it.
+func stageGrid(all []stage) grid {
+	g := grid{Title: "Phases", Head: []string{"phase", "number", "from", "for", "attacks"}}
+	for _, s := range all {
+		g.Rows = append(g.Rows, []string{s.Name, fmt.Sprint(s.Number), fmt.Sprintf("%.1f s", s.From), fmt.Sprintf("%.1f s", s.For), orNone(s.names())})
+	}
+	return g
+}
+
+func orNone(s string) string {
+	if s == "" {
+		return "none"
+	}
+	return s
+}
+
+func costGrid(all []bench.Cost) grid {
+	g := grid{Title: "Cost of refusing", Head: []string{"phase", "units refused", "counted by", "server CPU above quiet, each", "attacker CPU, each"}}
+	for _, c := range all {
+		g.Rows = append(g.Rows, []string{c.Phase, count(c.Refused), "the " + c.CountedBy, Duration(c.ServerCPU), Duration(c.AttackerCPU)})
+	}
+	return g
 }
 
 func phaseGrid(title, what string, all []latency.Summary) grid {
@@ -73,12 +105,47 @@ func (g grid) full() grid {
 	return g
 }
 
-// attackGrid has a column for each attack. Lines that are 0 for all of them are left out.
-func attackGrid(all []attack.Result) grid {
-	g := grid{Title: "Attacks", Head: []string{""}}
-	for _, a := range all {
-		g.Head = append(g.Head, a.Name)
+// turned returns the table with its rows as columns when it has more than [wide] columns.
+func (g grid) turned(corner string) grid {
+	if len(g.Head) <= wide+1 {
+		return g
 	}
+	t := grid{Title: g.Title, Head: []string{corner}}
+	for _, r := range g.Rows {
+		t.Head = append(t.Head, r[0])
+	}
+	for i, name := range g.Head {
+		if i == 0 {
+			continue
+		}
+		row := []string{name}
+		for _, r := range g.Rows {
+			row = append(row, r[i])
+		}
+		t.Rows = append(t.Rows, row)
+	}
+	return t
+}
+
+// strikes returns all attacks, and what to call each: by its phase, too, when several have attacks.
+func strikes(all []stage) (results []attack.Result, names []string) {
+	several := len(attacked(all)) > 1
+	for _, s := range all {
+		for _, a := range s.Attacks {
+			name := a.Name
+			if several {
+				name = s.Name + ": " + name
+			}
+			results, names = append(results, a), append(names, name)
+		}
+	}
+	return results, names
+}
+
+// attackGrid has a column for each attack. Lines that are 0 for all of them are left out.
+func attackGrid(stages []stage) grid {
+	all, names := strikes(stages)
+	g := grid{Title: "Attacks", Head: append([]string{""}, names...)}
 	add := func(name string, of func(attack.Result) string) {
 		row, any := []string{name}, false
 		for _, a := range all {
@@ -119,7 +186,7 @@ func attackGrid(all []attack.Result) grid {
 	add("age when ended, p50", func(a attack.Result) string { return Duration(a.Age.P50) })
 	add("age when ended, max", func(a attack.Result) string { return Duration(a.Age.Max) })
 	add("cut short", func(a attack.Result) string { return a.Shortened })
-	return g
+	return g.turned("attack")
 }
 
 // serverGrids are what the server shed and what it used, by phase.
@@ -151,7 +218,7 @@ func serverGrids(all []bench.Stretch) []grid {
 		if len(g.Rows) == 0 {
 			g.Rows = [][]string{append([]string{"nothing"}, slices.Repeat([]string{"0"}, len(all))...)}
 		}
-		out = append(out, g)
+		out = append(out, g.turned("phase"))
 	}
 	if used {
 		g := grid{Title: "Server", Head: []string{"phase", "CPU", "cores", "resident"}}
@@ -212,17 +279,15 @@ func redo(r Record, o bench.Outcome) []grid {
 		out = append(out, lanes)
 	}
 	if len(o.Attacks) > 0 {
-		out = append(out, optionGrid(o.Attacks))
+		out = append(out, optionGrid(stages(o)))
 	}
 	return out
 }
 
 // optionGrid has a column for each attack, with its options as it ran.
-func optionGrid(all []attack.Result) grid {
-	g := grid{Title: "Attacks as set up", Head: []string{"option"}}
-	for _, a := range all {
-		g.Head = append(g.Head, a.Name)
-	}
+func optionGrid(stages []stage) grid {
+	all, names := strikes(stages)
+	g := grid{Title: "Attacks as set up", Head: append([]string{"option"}, names...)}
 	for _, p := range attack.Table() {
 		row := []string{p.Name}
 		for _, a := range all {
@@ -232,7 +297,7 @@ func optionGrid(all []attack.Result) grid {
 			g.Rows = append(g.Rows, row)
 		}
 	}
-	return g
+	return g.turned("attack")
 }
 
 // data is every number that is drawn.

@@ -1,10 +1,12 @@
 package report
 
 import (
+	"cmp"
 	_ "embed"
 	"fmt"
 	"html/template"
 	"io"
+	"slices"
 	"strings"
 
 	"weir/bench"
@@ -23,12 +25,14 @@ var pageTemplate = template.Must(template.New("page").Parse(pageText))
 const (
 	maxSlices = 10_000
 	maxSecs   = 86_400
+	maxPhases = 4 * bench.MaxPhases // each is in every drawing
+	maxStruck = 4 * bench.MaxStrikes
 )
 
 // page is what the template shows.
 type page struct {
 	Title, Subtitle, Failure string
-	Command                  string
+	Command, Scenario        string
 	Cards                    []card
 	Figures                  []figure
 	Tables, Redo, Data       []grid
@@ -68,7 +72,7 @@ func HTML(w io.Writer, r Record) error {
 	if err := drawable(o); err != nil {
 		return err
 	}
-	p := page{Title: title(r, o), Subtitle: subtitle(r, o), Failure: r.Failure, Command: Shell(append([]string{"bench"}, r.Command...)), Remarks: o.Remarks}
+	p := page{Title: title(r, o), Subtitle: subtitle(r, o), Failure: r.Failure, Command: Shell(append([]string{"bench"}, r.Command...)), Scenario: r.Scenario, Remarks: o.Remarks}
 	p.Cards = cards(o)
 	var err error
 	if p.Figures, err = figures(o); err != nil {
@@ -86,6 +90,12 @@ func drawable(o bench.Outcome) error {
 	timelines := [][]latency.Summary{o.Good.Timeline, o.Good.Phases}
 	if o.Newcomers != nil {
 		timelines = append(timelines, o.Newcomers.Timeline, o.Newcomers.Phases)
+	}
+	if len(o.Good.Phases) > maxPhases || len(o.Server) > maxPhases || len(o.Costs) > maxPhases {
+		return fmt.Errorf("draw record: more than %d phases", maxPhases)
+	}
+	if len(o.Attacks) > maxStruck {
+		return fmt.Errorf("draw record: more than %d attacks", maxStruck)
 	}
 	if len(o.Samples) > maxSlices {
 		return fmt.Errorf("draw record: more than %d samples", maxSlices)
@@ -116,10 +126,18 @@ func title(r Record, o bench.Outcome) string {
 	}
 	var names []string
 	for _, a := range o.Attacks {
-		names = append(names, a.Name)
+		if !slices.Contains(names, a.Name) {
+			names = append(names, a.Name)
+		}
+	}
+	if more := len(names) - maxTitled; more > 0 {
+		names = append(names[:maxTitled], fmt.Sprintf("and %d more", more))
 	}
 	return "Siege: " + strings.Join(names, ", ")
 }
+
+// maxTitled is how many attacks a title names.
+const maxTitled = 4
 
 func subtitle(r Record, o bench.Outcome) string {
 	parts := []string{r.Time.Format("2 January 2006, 15:04 UTC")}
@@ -135,47 +153,68 @@ func subtitle(r Record, o bench.Outcome) string {
 // cards are what one reads when one reads four numbers.
 func cards(o bench.Outcome) []card {
 	var out []card
-	phase := bench.During
-	during, ok := byName(o.Good.Phases, phase)
-	if !ok && len(o.Good.Phases) > 0 {
-		during, ok = o.Good.Phases[0], true // of a load, the only one
+	struck := func(all []latency.Summary) []latency.Summary {
+		if len(o.Attacks) == 0 {
+			return all // of a load, the only one
+		}
+		return slices.DeleteFunc(slices.Clone(all), func(s latency.Summary) bool { return !o.Attacked(s.Name) })
 	}
+	during := struck(o.Good.Phases)
 	when := "during the attack"
-	if len(o.Attacks) == 0 {
+	switch {
+	case len(o.Attacks) == 0:
 		when = "in the run"
+	case len(during) > 1:
+		when = fmt.Sprintf("in %d phases with attacks", len(during))
 	}
-	kept := func(s latency.Summary, who string) {
-		if all := s.OK + s.Errors; all > 0 {
-			out = append(out, card{percent(float64(s.OK) / float64(all)), fmt.Sprintf("of the %s requests of the %s %s were answered in time", count(all), who, when)})
+	kept := func(all []latency.Summary, who string) {
+		ok, asked := int64(0), int64(0)
+		for _, s := range all {
+			ok, asked = ok+s.OK, asked+s.OK+s.Errors
+		}
+		if asked > 0 {
+			out = append(out, card{percent(float64(ok) / float64(asked)), fmt.Sprintf("of the %s requests of the %s %s were answered in time", count(asked), who, when)})
 		}
 	}
-	if ok {
-		kept(during, "good client")
-	}
+	kept(during, "good client")
 	if o.Newcomers != nil {
-		if s, ok := byName(o.Newcomers.Phases, phase); ok {
-			kept(s, "newcomers")
-		}
+		kept(struck(o.Newcomers.Phases), "newcomers")
 	}
-	if ok && during.OK > 0 {
+	if worst := slices.MaxFunc(append(during, latency.Summary{}), func(a, b latency.Summary) int { return cmp.Compare(a.P99, b.P99) }); worst.OK > 0 {
 		text := "p99 latency of the good client " + when
-		if before, ok := byName(o.Good.Phases, bench.Before); ok && before.OK > 0 {
-			text += ", " + Duration(before.P99) + " before it"
+		if len(during) > 1 {
+			text = "p99 latency of the good client in its worst phase, " + worst.Name
 		}
-		out = append(out, card{Duration(during.P99), text})
+		if quiet, ok := quiet(o); ok && quiet.OK > 0 {
+			text += ", " + Duration(quiet.P99) + " before it"
+		}
+		out = append(out, card{Duration(worst.P99), text})
 	}
-	if c := o.Cost; c != nil && c.Refused > 0 {
-		out = append(out, card{count(c.Refused), "units refused during the attack, counted by the " + c.CountedBy})
+	var refused, server, attackers, by float64
+	for _, c := range o.Costs {
+		refused += float64(c.Refused)
 		if c.ServerCPU > 0 && c.AttackerCPU > 0 {
-			out = append(out, card{digits(float64(c.AttackerCPU)/float64(c.ServerCPU)) + " : 1", "attacker's CPU to the server's, for each unit refused"})
+			server, attackers = server+float64(c.Refused)*float64(c.ServerCPU), attackers+float64(c.Refused)*float64(c.AttackerCPU)
+			by++
 		}
+	}
+	if refused > 0 {
+		out = append(out, card{count(int64(refused)), "units refused " + when + ", counted by the " + o.Costs[0].CountedBy})
+	}
+	if by > 0 {
+		text := "attacker's CPU to the server's, for each unit refused"
+		out = append(out, card{digits(attackers/server) + " : 1", text})
 	}
 	return out
 }
 
-func byName(all []latency.Summary, name string) (latency.Summary, bool) {
-	for _, s := range all {
-		if s.Name == name && s.ForSecs > 0 {
+// quiet returns what the good client saw in the first phase without attacks, if that is one before all attacks.
+func quiet(o bench.Outcome) (latency.Summary, bool) {
+	for _, s := range o.Good.Phases {
+		if o.Attacked(s.Name) {
+			break
+		}
+		if s.ForSecs > 0 && len(o.Attacks) > 0 {
 			return s, true
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -100,6 +101,80 @@ func TestPageHasAllPlotsAndTables(t *testing.T) {
 	}
 }
 
+// many is a siege of twenty phases: a quiet one, and then an attack each, twice two at once.
+func many() bench.Outcome {
+	o := besieged()
+	template, server := o.Good.Phases[0], o.Server[1]
+	o.Good.Phases, o.Good.Timeline, o.Attacks, o.Server, o.Costs, o.Newcomers = nil, nil, nil, nil, nil, nil
+	for i := range 20 {
+		p := template
+		p.Name, p.FromSecs, p.ForSecs = fmt.Sprintf("slow-read %d", i), float64(i)*2, 2
+		o.Good.Phases = append(o.Good.Phases, p)
+		server.Name = p.Name
+		o.Server = append(o.Server, server)
+		for range 4 {
+			s := besieged().Good.Timeline[i%8]
+			s.FromSecs = float64(len(o.Good.Timeline)) / 2
+			o.Good.Timeline = append(o.Good.Timeline, s)
+		}
+		for j := range min(i, 1+i/18) {
+			o.Attacks = append(o.Attacks, bench.Struck{Phase: p.Name, Result: outcome.Attacks[(i+j)%4].Result})
+		}
+		if i > 0 {
+			o.Costs = append(o.Costs, bench.Cost{Phase: p.Name, Refused: 100, CountedBy: "server", ServerCPU: time.Duration(i) * 1000, AttackerCPU: 50000})
+		}
+	}
+	return o
+}
+
+// Twenty phases: numbers above the drawings, and tables that grow downwards.
+func TestPageOfManyPhases(t *testing.T) {
+	page := draws(t, nil, many(), nil)
+	for _, w := range []string{
+		"<caption>Phases</caption>", "<caption>Cost of refusing</caption>", `>20<title>slow-read 19: proxy-spoof, slowloris</title></text>`,
+		`<th scope="row">slow-read 19: slowloris</th>`, "in 19 phases with attacks", "Siege: connection-flood, tls-handshake, proxy-spoof, slowloris<",
+	} {
+		if !strings.Contains(page, w) {
+			t.Errorf("no %q", w)
+		}
+	}
+	for _, row := range regexp.MustCompile(`(?s)<thead>.*?</thead>`).FindAllString(page, -1) {
+		if n := strings.Count(row, "<th"); n > 32 {
+			t.Errorf("%d columns: %s", n, row)
+		}
+	}
+	if got, want := strings.Count(page, `class="shade"`), 19*(strings.Count(page, `class="chart"`)-1); got != want {
+		t.Errorf("%d shades, want %d", got, want)
+	}
+	var text bytes.Buffer
+	Siege(&text, many())
+	for line := range strings.Lines(text.String()) {
+		if len(line) > 200 {
+			t.Errorf("a line of %d bytes: %s", len(line), line)
+		}
+	}
+	if !strings.Contains(text.String(), "\nin phase slow-read 19, from 38.0s for 2.0s\nproxy-spoof on") {
+		t.Errorf("got\n%s", text.String())
+	}
+}
+
+// Records of before there were scenarios have attacks and costs without the name of a phase.
+func TestEarlierRecordsAreRead(t *testing.T) {
+	r, err := Parse([]byte(`{"kind":"siege","result":{"good":{"phases":[{"name":"before","for_seconds":1},{"name":"during","from_seconds":1,"for_seconds":1}]},
+		"attacks":[{"name":"slowloris","attempts":7}],"cost":{"refused":3,"counted_by":"server","server_cpu_per_refused_ns":5}}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := r.Result.(bench.Outcome)
+	if len(o.Attacks) != 1 || o.Attacks[0].Phase != "during" || o.Attacks[0].Attempts != 7 || len(o.Costs) != 1 || o.Costs[0].Phase != "during" || o.Costs[0].ServerCPU != 5 {
+		t.Errorf("%+v", o)
+	}
+	var page bytes.Buffer
+	if err := HTML(&page, r); err != nil || !strings.Contains(page.String(), "slowloris") {
+		t.Errorf("%v\n%s", err, page.String())
+	}
+}
+
 // Whatever the page names, it has itself.
 func TestPageNeedsNothingElse(t *testing.T) {
 	page := draws(t, nil, besieged(), nil)
@@ -129,8 +204,11 @@ func TestPagesOfLess(t *testing.T) {
 func TestHostileRecords(t *testing.T) {
 	const evil = `</title></style><script>alert(1)</script>"'><img src=x onerror=alert(1)>`
 	o := besieged()
+	o.Good.Phases = slices.Clone(o.Good.Phases)
 	o.Good.Target, o.Remarks = evil, []string{evil}
-	o.Attacks = []attack.Result{{Name: evil, Target: evil, Shortened: evil}}
+	o.Attacks = []bench.Struck{{Phase: "during", Result: attack.Result{Name: evil, Target: evil, Shortened: evil}}, {Phase: evil}}
+	o.Good.Phases = append(o.Good.Phases, latency.Summary{Name: evil, FromSecs: 8, ForSecs: 3})
+	o.Costs = append(o.Costs, bench.Cost{Phase: evil, Refused: 1, AttackerCPU: 1, CountedBy: evil})
 	for i := range o.Samples {
 		if o.Samples[i].Sheds != nil {
 			o.Samples[i].Sheds[evil] = int64(i)
@@ -148,6 +226,9 @@ func TestHostileRecords(t *testing.T) {
 		"a slice without end":    func(o *bench.Outcome) { o.Newcomers.Timeline[0].ForSecs = math.MaxFloat64 },
 		"a sample out of time":   func(o *bench.Outcome) { o.Samples[0].AtSecs = 1e300 },
 		"slices without number":  func(o *bench.Outcome) { o.Good.Timeline = make([]latency.Summary, maxSlices+1) },
+		"phases without number":  func(o *bench.Outcome) { o.Good.Phases = make([]latency.Summary, maxPhases+1) },
+		"attacks without number": func(o *bench.Outcome) { o.Attacks = make([]bench.Struck, maxStruck+1) },
+		"costs without number":   func(o *bench.Outcome) { o.Costs = make([]bench.Cost, maxPhases+1) },
 		"samples without number": func(o *bench.Outcome) { o.Samples = make([]bench.Sample, maxSlices+1) },
 	} {
 		o := besieged()

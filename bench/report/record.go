@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -28,7 +29,9 @@ type Record struct {
 	Go      string    `json:"go"`
 	Machine Machine   `json:"machine"`
 	Failure string    `json:"failure,omitempty"` // why the run counts as failed
-	Result  any       `json:"result"`            // a bench.Outcome, load.Result or attack.Result
+	// Scenario is what a siege ran as the text of a file for bench siege -scenario, what the command line said included.
+	Scenario string `json:"scenario,omitempty"`
+	Result   any    `json:"result"` // a bench.Outcome, load.Result or attack.Result
 }
 
 // Machine is what the run ran on. What cannot be read is left empty.
@@ -88,7 +91,7 @@ func Parse(b []byte) (Record, error) {
 	var err error
 	switch r.Kind {
 	case "siege":
-		r.Result, err = result[bench.Outcome](raw)
+		r.Result, err = siege(raw)
 	case "load":
 		r.Result, err = result[load.Result](raw)
 	case "attack":
@@ -100,6 +103,27 @@ func Parse(b []byte) (Record, error) {
 		return Record{}, fmt.Errorf("read record: %w", err)
 	}
 	return r, nil
+}
+
+// siege reads the outcome of a siege. Earlier records knew three phases, attacks in the second one only, and one cost.
+func siege(raw json.RawMessage) (bench.Outcome, error) {
+	var v struct {
+		bench.Outcome
+		Cost *bench.Cost `json:"cost"`
+	}
+	if err := json.Unmarshal(raw, &v); err != nil {
+		return bench.Outcome{}, err
+	}
+	if v.Cost != nil && len(v.Costs) == 0 {
+		v.Costs = []bench.Cost{*v.Cost}
+	}
+	for i := range v.Costs {
+		v.Costs[i].Phase = cmp.Or(v.Costs[i].Phase, bench.During)
+	}
+	for i := range v.Attacks {
+		v.Attacks[i].Phase = cmp.Or(v.Attacks[i].Phase, bench.During)
+	}
+	return v.Outcome, nil
 }
 
 func result[T any](raw json.RawMessage) (v T, err error) { return v, json.Unmarshal(raw, &v) }

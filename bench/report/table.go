@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"maps"
@@ -23,14 +24,26 @@ func Siege(w io.Writer, o bench.Outcome) {
 		fmt.Fprintln(w, "\nnewcomers"+on(*o.Newcomers)+", a connection for each request")
 		Load(w, *o.Newcomers)
 	}
-	for _, a := range o.Attacks {
-		fmt.Fprintln(w)
-		Attack(w, a)
+	all := stages(o)
+	several := len(attacked(all)) > 1
+	for _, stage := range attacked(all) {
+		if several {
+			fmt.Fprintf(w, "\n%s, from %.1fs for %.1fs\n", bench.When(stage.Name), stage.From, stage.For)
+		}
+		for i, a := range stage.Attacks {
+			if !several || i > 0 {
+				fmt.Fprintln(w)
+			}
+			Attack(w, a)
+		}
 	}
 	sheds(w, o.Server)
 	server(w, o.Server)
-	if c := o.Cost; c != nil {
-		fmt.Fprintf(w, "\nrefused during the attack: %d (counted by the %s)", c.Refused, c.CountedBy)
+	if len(o.Costs) > 0 {
+		fmt.Fprintln(w)
+	}
+	for _, c := range o.Costs {
+		fmt.Fprintf(w, "refused %s: %d (counted by the %s)", bench.When(c.Phase), c.Refused, c.CountedBy)
 		if c.ServerCPU > 0 {
 			fmt.Fprintf(w, "; server CPU above quiet %s for each", Duration(c.ServerCPU))
 		}
@@ -135,7 +148,10 @@ func client(w io.Writer, r load.Result) {
 	fmt.Fprintln(w)
 }
 
-// sheds writes the server's refusals by reason, a column for each phase.
+// wide is how many phases or attacks stand beside each other as columns. More are written below each other.
+const wide = 6
+
+// sheds writes the server's refusals by reason, a column for each phase or, of many, a line.
 func sheds(w io.Writer, all []bench.Stretch) {
 	reasons := map[string]bool{}
 	read := false
@@ -154,6 +170,15 @@ func sheds(w io.Writer, all []bench.Stretch) {
 		return
 	}
 	t := table(w)
+	defer t.Flush()
+	if len(all) > wide {
+		fmt.Fprintln(t, "phase\tall\t")
+		for _, s := range all {
+			sum, by := shedBy(s)
+			fmt.Fprintf(t, "%s\t%s\t  %s\n", s.Name, sum, by)
+		}
+		return
+	}
 	fmt.Fprint(t, "reason\t")
 	for _, s := range all {
 		fmt.Fprintf(t, "%s\t", s.Name)
@@ -170,7 +195,22 @@ func sheds(w io.Writer, all []bench.Stretch) {
 		}
 		fmt.Fprintln(t)
 	}
-	t.Flush()
+}
+
+// shedBy returns how much was shed in all, ? when that was not read, and for which reasons, the most frequent first.
+func shedBy(s bench.Stretch) (sum, by string) {
+	if s.Sheds == nil {
+		return "?", ""
+	}
+	var all int64
+	var parts []string
+	for _, k := range slices.SortedFunc(maps.Keys(s.Sheds), func(a, b string) int {
+		return cmp.Or(cmp.Compare(s.Sheds[b], s.Sheds[a]), cmp.Compare(a, b))
+	}) {
+		all += s.Sheds[k]
+		parts = append(parts, fmt.Sprintf("%s %d", k, s.Sheds[k]))
+	}
+	return fmt.Sprint(all), strings.Join(parts, ", ")
 }
 
 func server(w io.Writer, all []bench.Stretch) {

@@ -55,7 +55,7 @@ func (c *command) attack(ctx context.Context, args []string) error {
 	show, start := c.progress(), time.Now()
 	stop := every(func() {
 		at := time.Since(start)
-		show.line(bench.Progress{Phase: "attack", Elapsed: at, Left: max(0, options.Duration-at), Attacks: []attack.Live{counts.Live()}})
+		show.line(bench.Progress{Phase: "attack", Elapsed: at, Left: max(0, options.Duration-at), Attacks: []bench.Assault{{Name: kind.Name, Live: counts.Live()}}})
 	})
 	result, err := attack.Run(ctx, kind, options, t, sock.NewRoom(), counts)
 	stop()

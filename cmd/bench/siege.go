@@ -42,7 +42,7 @@ func (c *command) siege(ctx context.Context, args []string) error {
 		return err
 	}
 
-	s := bench.Siege{Before: *before, During: *during, After: *after}
+	var s bench.Siege
 	t, err := target.Resolve(ctx, *to, nil)
 	if err != nil {
 		return usage(err)
@@ -62,15 +62,15 @@ func (c *command) siege(ctx context.Context, args []string) error {
 	if len(specs) == 0 {
 		return usage(errors.New("siege: name an attack; bench help lists them"))
 	}
-	loops := 0
+	var strikes []bench.Strike
 	for _, spec := range specs {
 		kind, options, err := attack.ParseSpec(spec)
 		if err != nil {
 			return usage(err)
 		}
-		loops += options.Loops
-		s.Strikes = append(s.Strikes, bench.Strike{Kind: kind, Options: options, Target: t})
+		strikes = append(strikes, bench.Strike{Kind: kind, Options: options, Target: t})
 	}
+	s.Phases = bench.Usual(*before, *during, *after, strikes)
 	if *metrics != "" {
 		at, err := target.Resolve(ctx, *metrics, nil)
 		if err == nil && (at.Scheme != target.HTTP || at.TLS) {
@@ -91,7 +91,7 @@ func (c *command) siege(ctx context.Context, args []string) error {
 	if s.Newcomers != nil {
 		lanes++
 	}
-	threads(lanes + loops)
+	threads(lanes + s.Loops())
 	show := c.progress()
 	s.Watch = show.line
 	outcome, err := s.Run(ctx)

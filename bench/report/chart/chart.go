@@ -4,6 +4,7 @@ import (
 	"html/template"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -20,6 +21,14 @@ const Styles = 8
 // Interval is a stretch of time in seconds.
 type Interval struct{ From, To float64 }
 
+// Shade is a time that stands out. Its name stands above it when all of the chart's names fit, else its number does.
+type Shade struct {
+	Interval
+	Name   string
+	Number int
+	Text   string // what is shown where the pointer is on the label
+}
+
 // Series is one line or one layer of a stack.
 type Series struct {
 	Name   string
@@ -35,7 +44,7 @@ type Chart struct {
 	Desc   string               // what it shows, as one who cannot see it would be told
 	Format func(float64) string // of values on the axis and where the pointer is
 	Span   Interval             // of the time axis
-	Shade  Interval             // the time of the attack; empty: none
+	Shades []Shade              // times to be told from the rest, in order; those of no length are left out
 	Log    bool                 // values of 0 and less are then gaps
 	Step   bool                 // a value holds through its interval, instead of a line through the middles
 	Stack  bool                 // the series on top of each other, in order; implies Step, never Log
@@ -62,6 +71,7 @@ type (
 	mark  struct{ At, Text string }
 	shape struct{ Class, Path string }
 	band  struct{ X, Width, Text string }
+	label struct{ X, Text, Title string }
 )
 
 // drawing is a chart in numbers that are ready to be written.
@@ -71,7 +81,8 @@ type drawing struct {
 	Tick, Foot                             int // where the labels of the axes stand
 	Rows, Columns                          []mark
 	Shapes                                 []shape
-	Shaded                                 *band
+	Shaded                                 []band
+	Labels                                 []label
 	Bands                                  []band
 }
 
@@ -93,9 +104,7 @@ func (c Chart) SVG() (template.HTML, error) {
 		}
 		d.Columns = append(d.Columns, mark{place(x.at(t)), seconds(t)})
 	}
-	if c.Shade.To > c.Shade.From {
-		d.Shaded = &band{place(x.at(c.Shade.From)), place(x.at(c.Shade.To) - x.at(c.Shade.From)), ""}
-	}
+	d.Shaded, d.Labels = c.shaded(x)
 	floor := make([]float64, len(c.X)) // of a stack: what lies below
 	for _, s := range c.Series {
 		style := "s" + string(rune('0'+min(max(s.Style, 1), Styles)))
@@ -116,6 +125,39 @@ func (c Chart) SVG() (template.HTML, error) {
 		return "", err
 	}
 	return template.HTML(b.String()), nil // escaped by the template
+}
+
+// letter is about how wide a letter of a label is: that of a phone, where text is larger.
+const letter = 7.5
+
+// shaded returns the shades and their labels. The last label may reach beyond its shade, up to the drawing's edge. A
+// number that finds no room is left out, as names would be that nobody could read.
+func (c Chart) shaded(x scale) (shaded []band, labels []label) {
+	all := slices.DeleteFunc(slices.Clone(c.Shades), func(s Shade) bool { return !(s.To > s.From) })
+	names := true
+	room := func(i int) float64 {
+		if i+1 < len(all) {
+			return x.at(all[i+1].From) - x.at(all[i].From)
+		}
+		return width - x.at(all[i].From)
+	}
+	for i, s := range all {
+		names = names && float64(len(s.Name)+1)*letter <= room(i)
+	}
+	free := 0.0
+	for _, s := range all {
+		from, to := x.at(s.From), x.at(s.To)
+		shaded = append(shaded, band{place(from), place(to - from), ""})
+		text := s.Name
+		if !names {
+			text = strconv.Itoa(s.Number)
+		}
+		if names || from >= free {
+			labels = append(labels, label{place(from), text, s.Text})
+			free = from + (float64(len(text))+0.2)*letter
+		}
+	}
+	return shaded, labels
 }
 
 // axis returns the scale of values and where its ticks are.
@@ -219,7 +261,10 @@ type Bar struct {
 
 // Bars draws bars from a common zero, one below the other.
 func Bars(id, title, desc string, bars []Bar) (template.HTML, error) {
-	const row = 58
+	row, thick := 58, 18
+	if len(bars) > 6 {
+		row, thick = 40, 8
+	}
 	type line struct {
 		Bar
 		TextY, BarY, Length string
@@ -227,8 +272,9 @@ func Bars(id, title, desc string, bars []Bar) (template.HTML, error) {
 	d := struct {
 		ID, Title, Desc string
 		Width, Height   int
+		Thick           int // of a bar
 		Lines           []line
-	}{ID: id, Title: title, Desc: desc, Width: width, Height: row*len(bars) + 8}
+	}{ID: id, Title: title, Desc: desc, Width: width, Height: row*len(bars) + 8, Thick: thick}
 	high := 0.0
 	for _, b := range bars {
 		high = max(high, b.Value)
@@ -253,9 +299,11 @@ var page = template.Must(template.New("").Parse(`
 <title id="{{.ID}}-title">{{.Title}}</title>
 <desc id="{{.ID}}-desc">{{.Desc}}</desc>
 {{- $d := .}}
-{{- with .Shaded}}
+{{- range .Shaded}}
 <rect class="shade" x="{{.X}}" y="{{$d.Top}}" width="{{.Width}}" height="{{$d.Depth}}"/>
-<text class="shaded" x="{{.X}}" y="14">attack</text>
+{{- end}}
+{{- range .Labels}}
+<text class="shaded" x="{{.X}}" y="14">{{.Text}}{{with .Title}}<title>{{.}}</title>{{end}}</text>
 {{- end}}
 {{- range .Rows}}
 <line class="grid" x1="{{$d.Left}}" x2="{{$d.Right}}" y1="{{.At}}" y2="{{.At}}"/><text class="tick row" x="{{$d.Tick}}" y="{{.At}}" dy="4">{{.Text}}</text>
@@ -277,6 +325,6 @@ var page = template.Must(template.New("").Parse(`
 <desc id="{{.ID}}-desc">{{.Desc}}</desc>
 {{- range .Lines}}
 <text class="name" x="0" y="{{.TextY}}">{{.Name}}: {{.Text}}</text>
-<rect class="bar s{{.Style}}" x="0" y="{{.BarY}}" width="{{.Length}}" height="18" rx="2"/>
+<rect class="bar s{{.Style}}" x="0" y="{{.BarY}}" width="{{.Length}}" height="{{$.Thick}}" rx="2"/>
 {{- end}}
 </svg>{{end}}`))

@@ -11,7 +11,7 @@ import (
 
 func example() Chart {
 	return Chart{ID: "a", Title: "A & b", Desc: "what it shows", Format: func(v float64) string { return strconv.FormatFloat(v, 'g', -1, 64) },
-		Span: Interval{0, 4}, Shade: Interval{1, 3}, X: []Interval{{0, 1}, {1, 2}, {2, 3}, {3, 4}},
+		Span: Interval{0, 4}, Shades: []Shade{{Interval: Interval{1, 3}, Name: "flood", Number: 2, Text: "a flood"}}, X: []Interval{{0, 1}, {1, 2}, {2, 3}, {3, 4}},
 		Series: []Series{{Name: "one", Style: 1, Y: []float64{1, 10, math.NaN(), 100}}, {Name: "two", Style: 2, Dashed: true, Y: []float64{2, 2, 2}}}}
 }
 
@@ -40,7 +40,7 @@ func TestSVGHasWhatItIsMadeOf(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := parts(t, string(svg))
-	if got["path"] != 2 || got["desc"] != 1 || got["title"] != 5 || got["rect"] != 5 || got["svg"] != 1 {
+	if got["path"] != 2 || got["desc"] != 1 || got["title"] != 6 || got["rect"] != 5 || got["svg"] != 1 {
 		t.Errorf("%v in\n%s", got, svg)
 	}
 	for _, w := range []string{"A &amp; b", `role="img"`, `aria-labelledby="a-title a-desc"`, `class="shade"`, "line dashed s2", "one: 10\ntwo: 2", "one: -"} {
@@ -48,6 +48,41 @@ func TestSVGHasWhatItIsMadeOf(t *testing.T) {
 			t.Errorf("no %q in\n%s", w, svg)
 		}
 	}
+}
+
+// Names stand above the shades as long as all of them fit; then numbers do, as far as those fit.
+func TestLabelsThatDoNotFitAreNumbers(t *testing.T) {
+	x := scale{low: 0, high: 100, start: left, end: width - right}
+	for _, c := range []struct {
+		n    int
+		want string
+	}{{0, ""}, {1, "slowloris"}, {4, "slowloris slowloris slowloris slowloris"}, {5, "1 2 3 4 5"}} {
+		var got []string
+		_, labels := Chart{Shades: stripes(c.n)}.shaded(x)
+		for _, l := range labels {
+			got = append(got, l.Text)
+		}
+		if strings.Join(got, " ") != c.want {
+			t.Errorf("%d shades: %q, want %q", c.n, got, c.want)
+		}
+	}
+	if shaded, labels := (Chart{Shades: stripes(20)}).shaded(x); len(shaded) != 20 || len(labels) != 20 {
+		t.Errorf("of 20 shades %d are drawn and %d labelled", len(shaded), len(labels))
+	}
+	if shaded, labels := (Chart{Shades: stripes(200)}).shaded(x); len(shaded) != 200 || len(labels) < 10 || len(labels) > 50 {
+		t.Errorf("of 200 shades %d are drawn and %d labelled", len(shaded), len(labels))
+	}
+	if shaded, _ := (Chart{Shades: []Shade{{Name: "empty"}, {Interval: Interval{math.NaN(), 1}}}}).shaded(x); len(shaded) != 0 {
+		t.Errorf("shades of no length: %v", shaded)
+	}
+}
+
+// stripes returns n shades of one length that follow each other from 0 to 100.
+func stripes(n int) (out []Shade) {
+	for i := range n {
+		out = append(out, Shade{Interval: Interval{float64(i) * 100 / float64(n), float64(i+1) * 100 / float64(n)}, Name: "slowloris", Number: i + 1})
+	}
+	return out
 }
 
 func TestGapsBeginALineAnew(t *testing.T) {
