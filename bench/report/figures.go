@@ -171,13 +171,18 @@ func (d *drafts) attackers() {
 		}}, "A second, all attacks together, as the attackers saw it.")
 }
 
-// maxBars is how many bars are read one by one. Of more phases the table has all.
-const maxBars = 24
+// maxPairs is of how many phases both sides' bars are drawn, and maxBars how many bars in all. The table has the rest.
+const (
+	maxPairs = 4
+	maxBars  = 24
+)
 
 // cost draws what a refusal cost both sides, in each phase.
 func (d *drafts) cost() {
 	var bars []chart.Bar
 	desc := ""
+	// Of many phases the server's side alone: that is what one compares.
+	both := len(d.o.Costs) <= maxPairs || !slices.ContainsFunc(d.o.Costs, func(c bench.Cost) bool { return c.ServerCPU > 0 })
 	for _, c := range d.o.Costs {
 		where := ""
 		if len(d.o.Costs) > 1 {
@@ -186,7 +191,7 @@ func (d *drafts) cost() {
 		if c.ServerCPU > 0 {
 			bars = append(bars, chart.Bar{Name: where + "server, above its quiet time", Style: 1, Value: c.ServerCPU.Seconds(), Text: Duration(c.ServerCPU)})
 		}
-		if c.AttackerCPU > 0 {
+		if c.AttackerCPU > 0 && both {
 			bars = append(bars, chart.Bar{Name: where + "attackers", Style: 2, Value: c.AttackerCPU.Seconds(), Text: Duration(c.AttackerCPU)})
 		}
 		desc += where + c.String() + ". "
@@ -198,9 +203,8 @@ func (d *drafts) cost() {
 	if len(d.o.Costs) == 1 {
 		text = fmt.Sprintf("%s units, counted by the %s. ", count(d.o.Costs[0].Refused), d.o.Costs[0].CountedBy) + text
 	}
-	if len(bars) > maxBars {
-		bars = bars[:maxBars]
-		text += " The first phases; all are in the table below."
+	if bars = bars[:min(len(bars), maxBars)]; !both || len(bars) == maxBars {
+		text += " The rest is in the table below."
 	}
 	const title = "CPU for each unit refused"
 	svg, err := chart.Bars("cost", title, desc, bars)

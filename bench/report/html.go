@@ -33,6 +33,7 @@ const (
 type page struct {
 	Title, Subtitle, Failure string
 	Command, Scenario        string
+	Shaded                   string // which phases are, when there are several
 	Cards                    []card
 	Figures                  []figure
 	Tables, Redo, Data       []grid
@@ -73,7 +74,7 @@ func HTML(w io.Writer, r Record) error {
 		return err
 	}
 	p := page{Title: title(r, o), Subtitle: subtitle(r, o), Failure: r.Failure, Command: Shell(append([]string{"bench"}, r.Command...)), Scenario: r.Scenario, Remarks: o.Remarks}
-	p.Cards = cards(o)
+	p.Cards, p.Shaded = cards(o), shadedText(attacked(stages(o)))
 	var err error
 	if p.Figures, err = figures(o); err != nil {
 		return fmt.Errorf("draw record: %w", err)

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"fmt"
 	"strings"
 
 	"weir/bench"
@@ -52,6 +53,18 @@ func (s stage) names() string {
 		out = append(out, a.Name)
 	}
 	return strings.Join(out, ", ")
+}
+
+// shadedText says what each number above a drawing stands for.
+func shadedText(all []stage) string {
+	if len(all) < 2 {
+		return ""
+	}
+	var out []string
+	for _, s := range all {
+		out = append(out, fmt.Sprintf("%d %s", s.Number, s.Name))
+	}
+	return "Shaded are the phases with attacks: " + strings.Join(out, ", ") + "."
 }
 
 // shades are the stages with attacks as drawings show them.

@@ -154,7 +154,7 @@ func (c Chart) shaded(x scale) (shaded []band, labels []label) {
 		}
 		if names || from >= free {
 			labels = append(labels, label{place(from), text, s.Text})
-			free = from + (float64(len(text))+0.2)*letter
+			free = from + (float64(len(text))+0.8)*letter
 		}
 	}
 	return shaded, labels
@@ -263,7 +263,7 @@ type Bar struct {
 func Bars(id, title, desc string, bars []Bar) (template.HTML, error) {
 	row, thick := 58, 18
 	if len(bars) > 6 {
-		row, thick = 40, 8
+		row, thick = 36, 8
 	}
 	type line struct {
 		Bar
