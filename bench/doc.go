@@ -21,6 +21,7 @@
 //	load      the good client, and newcomers
 //	attack    the attacks, one file each, and their registry
 //	watch     what the server says of itself: its shed counters, its CPU and memory
+//	scenario  a siege as a file that a person can read
 //	report    the record of a run as JSON, as a table, and as a page with plots
 //
 // Linux only: it counts on epoll, /proc and the whole of 127.0.0.0/8 being local.
