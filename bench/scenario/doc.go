@@ -11,7 +11,7 @@
 //	seed   = 7                            # of all that is random in the clients' pace
 //
 //	[good]                                # or leave it out
-//	rate    = 500                         # as the flag -rate; likewise conns, timeout, size, source, sources, poisson, ...
+//	rate    = 500                         # as the flag -rate; likewise conns, timeout, size, source, sources, arrivals, ...
 //	timeout = "2s"
 //
 //	[newcomers]                           # or leave it out: none

@@ -13,7 +13,7 @@ import (
 	"weir/bench/target"
 )
 
-var goods = []string{"rate", "conns", "timeout", "size", "source", "sources", "poisson"}
+var goods = []string{"rate", "conns", "timeout", "size", "source", "sources", "arrivals", "resume"}
 
 const whole = `# all there is
 about = "all there is"
@@ -23,7 +23,7 @@ seed = 7
 
 [good]
 rate = 250.5 # a second
-poisson = true
+resume = true
 timeout = "2s"
 
 [newcomers]
@@ -56,7 +56,7 @@ func TestParseReadsAllThereIs(t *testing.T) {
 	want := Scenario{File: "x.toml", About: "all there is",
 		Settings: []Setting{
 			{Top, "target", "http://127.0.0.1:8080/", 3}, {Top, "pid", "12,34", 4}, {Top, "seed", "7", 5},
-			{Good, "rate", "250.5", 8}, {Good, "poisson", "true", 9}, {Good, "timeout", "2s", 10}, {Newcomers, "rate", "50", 13},
+			{Good, "rate", "250.5", 8}, {Good, "resume", "true", 9}, {Good, "timeout", "2s", 10}, {Newcomers, "rate", "50", 13},
 		},
 		Phases: []Phase{
 			{"quiet", 3 * time.Second, nil, 15, nil}, {"flood", time.Minute, []string{"frame-flood?rate=100"}, 18, []int{21}},

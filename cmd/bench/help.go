@@ -15,6 +15,8 @@ usage:
                                             with -churn newcomers: a connection for each request
   bench attack NAME -target URL [flags]     an attack alone
   bench siege  -target URL -attack NAME...  a good client before, during and after attacks; with -newcomers RATE those, too
+  bench siege  -target URL -scenario FILE   a good client throughout phases, quiet or with attacks, that a file names;
+                                            bench help siege shows one, and lists those that are ready
   bench report FILE.json [-html FILE.html]  the tables of a record that -json wrote, or a page with plots
   bench help   [load|attack|siege|report]   this text, or the flags of a command
 

@@ -44,7 +44,7 @@ func (n *newcomers) config(good load.Config) (*load.Config, error) {
 		return nil, fmt.Errorf("newcomer-source %s and target %s are of different families", first, good.Target.Addr)
 	}
 	c := good
-	c.Rate, c.Conns = n.rate, 0
+	c.Rate, c.Conns, c.Pipeline = n.rate, 0, 1
 	c.Seed++ // bursts of their own
 	c.Sources, err = target.Sources(first, n.sources, 1)
 	return &c, err
