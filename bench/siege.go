@@ -100,6 +100,7 @@ type field struct {
 
 	// On the goroutine of run only.
 	diary  *diary
+	begun  int // phases
 	struck []Struck
 	errs   []error
 }
@@ -127,6 +128,7 @@ func (f *field) run(ctx context.Context, cancel context.CancelFunc) (Outcome, er
 		if ctx.Err() != nil {
 			break
 		}
+		f.begun = i + 1
 		if i > 0 {
 			f.diary.readWithin(ctx, patience(f.Phases[i]))
 		}
@@ -187,8 +189,11 @@ func (f *field) strike(ctx context.Context, cancel context.CancelFunc, i int, en
 }
 
 func (f *field) outcome(ctx context.Context, good, newcomers *load.Result) (Outcome, error) {
+	// Of a siege that ended early, what never came is not told as if nothing had been answered in it.
+	f.cut(good)
+	f.cut(newcomers)
 	out := Outcome{Good: *good, Newcomers: newcomers, Attacks: f.struck, Remarks: f.diary.remarks}
-	if newcomers != nil {
+	if newcomers != nil && ctx.Err() == nil {
 		for _, p := range newcomers.Phases {
 			if p.ForSecs > 0 && p.OK == 0 {
 				// Worth knowing and no failure: to let none in is what some servers choose.
@@ -201,8 +206,8 @@ func (f *field) outcome(ctx context.Context, good, newcomers *load.Result) (Outc
 			out.Remarks = append(out.Remarks, r.Name+" "+When(r.Phase)+": "+r.Shortened)
 		}
 	}
-	out.Server = f.diary.stretches(f.Phases)
-	for _, p := range f.Phases {
+	out.Server = f.diary.stretches(f.Phases[:f.begun])
+	for _, p := range f.Phases[:f.begun] {
 		if len(p.Strikes) > 0 {
 			if c := cost(out, p.Name); c != nil {
 				out.Costs = append(out.Costs, *c)
@@ -218,6 +223,17 @@ func (f *field) outcome(ctx context.Context, good, newcomers *load.Result) (Outc
 		}
 	}
 	return out, nil
+}
+
+// cut leaves out the phases that did not begin. r is nil when there was no lane.
+func (f *field) cut(r *load.Result) {
+	if r == nil {
+		return
+	}
+	r.Phases = r.Phases[:min(f.begun, len(r.Phases))]
+	if r.TLS != nil {
+		r.TLS.Phases = r.TLS.Phases[:min(f.begun, len(r.TLS.Phases))]
+	}
 }
 
 // When says in words when the phase of that name was: "during the attack", or "in phase slow".

@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -260,6 +261,33 @@ func TestSiegeOfFourPhases(t *testing.T) {
 	last := watched[len(watched)-1]
 	if last.Phase != "mixed" || last.Number != 4 || last.Of != 4 || len(last.Attacks) != 3 || last.Attacks[2].Name != "slowloris#2" || last.Sheds == nil || last.Sheds.Total == 0 {
 		t.Errorf("watched last: %+v", last)
+	}
+	check()
+}
+
+// Stopped in its second phase, a siege tells of two and strikes no more.
+func TestASiegeThatEndsEarlyTellsOfWhatBegan(t *testing.T) {
+	to := victim.HTTP(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "hello") }))
+	check := victim.Descriptors(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	s := Siege{
+		Good: load.Config{Target: to, Rate: 50}, Newcomers: &load.Config{Target: to, Rate: 20},
+		Phases: []Phase{{"calm", 300 * time.Millisecond, nil}, {"slow", time.Minute, []Strike{strike(t, "silent?conns=3", to)}}, {"slower", time.Minute, []Strike{strike(t, "silent", to)}}},
+		PIDs:   []int{os.Getpid()},
+		Watch: func(p Progress) {
+			if p.Number == 2 && p.Attacks[0].Attempts == 3 {
+				cancel()
+			}
+		},
+	}
+	start := time.Now()
+	o, err := s.Run(ctx)
+	if !errors.Is(err, context.Canceled) || time.Since(start) > 20*time.Second {
+		t.Errorf("%v after %v", err, time.Since(start))
+	}
+	if len(o.Good.Phases) != 2 || len(o.Newcomers.Phases) != 2 || len(o.Attacks) != 1 || o.Attacks[0].Attempts != 3 || len(o.Server) != 2 || len(o.Remarks) != 0 {
+		t.Errorf("%+v", o)
 	}
 	check()
 }

@@ -252,6 +252,16 @@ func TestHostileRecords(t *testing.T) {
 	}
 }
 
+func TestLongNamesOfPhasesAreCutInDrawings(t *testing.T) {
+	o := besieged()
+	o.Good.Phases = slices.Clone(o.Good.Phases)
+	long := strings.Repeat("\u00e9", 100_000)
+	o.Good.Phases[1].Name, o.Attacks = long, []bench.Struck{{Phase: long, Result: attack.Result{Name: "silent"}}}
+	if page := draws(t, nil, o, nil); len(page) < len(long) || len(page) > 20*len(long) {
+		t.Errorf("%d bytes", len(page))
+	}
+}
+
 func TestShell(t *testing.T) {
 	for want, words := range map[string][]string{
 		"bench siege -before 3s": {"bench", "siege", "-before", "3s"}, "'a?b&c' 'it'\\''s' ''": {"a?b&c", "it's", ""}, "'$(x)' '`x`' 'a\nb'": {"$(x)", "`x`", "a\nb"},

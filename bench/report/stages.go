@@ -75,7 +75,17 @@ func shades(all []stage) []chart.Shade {
 		if name == bench.During {
 			name = "attack" // of a plain siege, where there is but one
 		}
-		out = append(out, chart.Shade{Interval: chart.Interval{From: s.From, To: s.From + s.For}, Name: name, Number: s.Number, Text: s.Name + ": " + s.names()})
+		out = append(out, chart.Shade{Interval: chart.Interval{From: s.From, To: s.From + s.For}, Name: short(name, bench.MaxPhaseName), Number: s.Number,
+			Text: short(s.Name+": "+s.names(), 200)})
 	}
 	return out
+}
+
+// short cuts a text that stands in a drawing once for each slice of time, where a record made by a stranger could have
+// it grow without end.
+func short(text string, most int) string {
+	if len(text) <= most {
+		return text
+	}
+	return strings.ToValidUTF8(text[:most], "") + "..."
 }

@@ -39,19 +39,34 @@ func Siege(w io.Writer, o bench.Outcome) {
 	}
 	sheds(w, o.Server)
 	server(w, o.Server)
-	if len(o.Costs) > 0 {
-		fmt.Fprintln(w)
+	costs(w, o.Costs)
+	for _, r := range o.Remarks {
+		fmt.Fprintln(w, "note:", r)
 	}
-	for _, c := range o.Costs {
+}
+
+// costs writes one cost as a sentence, and several as a table.
+func costs(w io.Writer, all []bench.Cost) {
+	if len(all) == 0 {
+		return
+	}
+	fmt.Fprintln(w)
+	if len(all) == 1 {
+		c := all[0]
 		fmt.Fprintf(w, "refused %s: %d (counted by the %s)", bench.When(c.Phase), c.Refused, c.CountedBy)
 		if c.ServerCPU > 0 {
 			fmt.Fprintf(w, "; server CPU above quiet %s for each", Duration(c.ServerCPU))
 		}
 		fmt.Fprintf(w, "; attacker CPU %s for each\n", Duration(c.AttackerCPU))
+		return
 	}
-	for _, r := range o.Remarks {
-		fmt.Fprintln(w, "note:", r)
+	fmt.Fprintln(w, "cost of refusing, CPU for each; the server's above the first quiet phase")
+	t := table(w)
+	fmt.Fprintln(t, "phase\trefused\tcounted by\tserver\tattackers\t")
+	for _, c := range all {
+		fmt.Fprintf(t, "%s\t%d\tthe %s\t%s\t%s\t\n", c.Phase, c.Refused, c.CountedBy, Duration(c.ServerCPU), Duration(c.AttackerCPU))
 	}
+	t.Flush()
 }
 
 // Load writes a good client's run, or newcomers', as tables.

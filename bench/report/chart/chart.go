@@ -26,7 +26,7 @@ type Shade struct {
 	Interval
 	Name   string
 	Number int
-	Text   string // what is shown where the pointer is on the label
+	Text   string // what is shown where the pointer is
 }
 
 // Series is one line or one layer of a stack.
@@ -239,6 +239,13 @@ func (c Chart) layer(s Series, floor []float64, x, y scale) string {
 func (c Chart) told(i int) string {
 	var b strings.Builder
 	b.WriteString(seconds(c.X[i].From) + " to " + seconds(c.X[i].To))
+	middle := (c.X[i].From + c.X[i].To) / 2
+	for _, s := range c.Shades {
+		if middle >= s.From && middle < s.To {
+			b.WriteString("\n" + s.Text)
+			break
+		}
+	}
 	for _, s := range c.Series {
 		text := "-"
 		if v := c.value(s, i); c.real(v) {

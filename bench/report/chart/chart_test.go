@@ -43,7 +43,7 @@ func TestSVGHasWhatItIsMadeOf(t *testing.T) {
 	if got["path"] != 2 || got["desc"] != 1 || got["title"] != 6 || got["rect"] != 5 || got["svg"] != 1 {
 		t.Errorf("%v in\n%s", got, svg)
 	}
-	for _, w := range []string{"A &amp; b", `role="img"`, `aria-labelledby="a-title a-desc"`, `class="shade"`, "line dashed s2", "one: 10\ntwo: 2", "one: -"} {
+	for _, w := range []string{"A &amp; b", `role="img"`, `aria-labelledby="a-title a-desc"`, `class="shade"`, "line dashed s2", "1 s to 2 s\na flood\none: 10\ntwo: 2", "one: -"} {
 		if !strings.Contains(string(svg), w) {
 			t.Errorf("no %q in\n%s", w, svg)
 		}
