@@ -127,13 +127,14 @@ func (g grid) turned(corner string) grid {
 	return t
 }
 
-// strikes returns all attacks, and what to call each: by its phase, too, when several have attacks.
+// strikes returns all attacks, and what to call each: by its phase, too, when several have attacks and
+// it is not called like its attack.
 func strikes(all []stage) (results []attack.Result, names []string) {
 	several := len(attacked(all)) > 1
 	for _, s := range all {
 		for _, a := range s.Attacks {
 			name := a.Name
-			if several {
+			if several && s.Name != name {
 				name = s.Name + ": " + name
 			}
 			results, names = append(results, a), append(names, name)

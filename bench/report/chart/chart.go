@@ -154,7 +154,7 @@ func (c Chart) shaded(x scale) (shaded []band, labels []label) {
 		}
 		if names || from >= free {
 			labels = append(labels, label{place(from), text, s.Text})
-			free = from + (float64(len(text))+0.8)*letter
+			free = from + (float64(len(text))+0.6)*letter
 		}
 	}
 	return shaded, labels
