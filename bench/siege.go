@@ -54,7 +54,7 @@ func (o Outcome) Attacked(phase string) bool {
 var ErrNothing = errors.New("the good client got nothing")
 
 // late is how late a phase's attacks may begin before it is remarked.
-const late = 250 * time.Millisecond
+const late = 500 * time.Millisecond
 
 // Check returns what makes the siege impossible, as one plain line, or nil. [Siege.Run] checks too.
 func (s Siege) Check() error {
@@ -153,12 +153,15 @@ func (f *field) run(ctx context.Context, cancel context.CancelFunc) (Outcome, er
 	return out, err
 }
 
+// leastPatience is below late: a reading alone makes no attack late.
+const leastPatience = 250 * time.Millisecond
+
 // patience is how long a reading of the server may take when p is due: attacks wait for it.
 func patience(p Phase) time.Duration {
 	if len(p.Strikes) > 0 {
-		return min(max(p.For/10, 100*time.Millisecond), time.Second)
+		return min(max(p.For/10, leastPatience), time.Second)
 	}
-	return max(p.For/2, 100*time.Millisecond)
+	return max(p.For/2, leastPatience)
 }
 
 // strike runs the strikes of phase i until end and returns when all of them have ended.
