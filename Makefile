@@ -78,11 +78,16 @@ bench: ## micro benchmarks beside the committed baseline: make bench BENCH=Guard
 bench-baseline: ## record a new baseline, to be committed: on a quiet machine, with nothing else changed
 	$(GO) test -run '^$$' -bench . -benchtime $(BENCHTIME) -count $(COUNT) ./... | grep -E '^(goos|goarch|pkg|cpu|Benchmark)' >$(BASELINE)
 
+ROUNDS      ?= 3
+SIEGES      ?= 1
+WHAT        ?=
+PEERS       ?=
+
 .PHONY: bench-peers
-bench-peers: ## CPU per unit of work beside nginx, haproxy, gnet and crypto/tls, where installed, interleaved
-	@for what in hello echo refuse handshake tls-echo; do \
-	  echo "== $$what"; bench/peers/compare.sh $$what $(COUNT); \
-	done
+bench-peers: build ## weir beside nginx, haproxy, ...: 40 minutes; WHAT=hello,idle PEERS=weir,nginx ROUNDS=3 SIEGES=1
+	$(GO) build -o bin/ ./bench/peers ./bench/peers/gnet ./bench/peers/gotls ./bench/peers/nethttp ./bench/peers/fasthttp
+	bin/peers $(if $(WHAT)$(PEERS),-merge) $(if $(WHAT),-what '$(WHAT)') $(if $(PEERS),-peers '$(PEERS)') -rounds $(ROUNDS) -siege-rounds $(SIEGES) \
+	  -json bin/peers.json -write docs/performance.md $(if $(if $(WHAT),$(findstring siege,$(WHAT)),all),-svg docs/images/siege.svg)
 
 .PHONY: audit
 audit: ## known vulnerabilities, and dependencies that have newer versions
