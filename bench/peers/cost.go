@@ -156,7 +156,7 @@ func (l *lab) load(ctx context.Context, s *server, d time.Duration, args ...stri
 }
 
 func churn(ctx context.Context, l *lab, s *server, d time.Duration) (work, error) {
-	return l.load(ctx, s, d, "-churn", "-rate", "2000", "-sources", "20", "-timeout", "5s")
+	return l.load(ctx, s, d, "-churn", "-rate", "5000", "-sources", "20", "-timeout", "5s")
 }
 
 // echoes offers more than can be had: what comes back within the time and the backlog is the rate.

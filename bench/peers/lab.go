@@ -114,19 +114,35 @@ func (l *lab) measure(ctx context.Context, m measure, p peer, round int) {
 	l.keep(ctx, s, text)
 }
 
+// A siege whose quiet phase was not quiet, by the good client's p99 before the attack, says more about what else the
+// machine did: it is done again, a few times at most, and the quietest counts.
+const (
+	quietP99Ms = 10
+	siegeTries = 3
+)
+
 func (l *lab) besiege(ctx context.Context, a assault, p peer, round int) {
-	s := sample{What: "siege", Case: a.name, Peer: p.name, Round: round + 1}
-	l.with(ctx, p, want{schemes: []string{a.scheme()}, modes: []mode{guarded}}, &s, func(srv *server) error {
-		out, c, err := a.run(ctx, l, srv)
-		s.Client, s.Values, s.Course = out.client, out.values, c
-		return err
-	})
-	text := s.Why
-	if v := s.Values; v != nil {
-		text = fmt.Sprintf("good %.1f %%, p99 %.1f ms (before %.1f), newcomers %.0f %%, %.2f cores, %+.0f MiB",
-			v["good"], v["p99_ms"], v["p99_before_ms"], v["newcomers"], v["cores"], v["grown_mib"])
+	var best sample
+	for try := range siegeTries {
+		s := sample{What: "siege", Case: a.name, Peer: p.name, Round: round + 1}
+		l.with(ctx, p, want{schemes: []string{a.scheme()}, modes: []mode{guarded}}, &s, func(srv *server) error {
+			out, c, err := a.run(ctx, l, srv)
+			s.Client, s.Values, s.Course = out.client, out.values, c
+			return err
+		})
+		if try == 0 || s.Values != nil && s.Values["p99_before_ms"] < best.Values["p99_before_ms"] {
+			best = s
+		}
+		if best.Values == nil || best.Values["p99_before_ms"] <= quietP99Ms || ctx.Err() != nil {
+			break
+		}
 	}
-	l.keep(ctx, s, text)
+	text := best.Why
+	if v := best.Values; v != nil {
+		text = fmt.Sprintf("good %.1f %%, p99 %.1f ms (before %.1f, own lag %.1f), newcomers %.0f %%, %.2f cores, %+.0f MiB",
+			v["good"], v["p99_ms"], v["p99_before_ms"], v["lag_p99_ms"], v["newcomers"], v["cores"], v["grown_mib"])
+	}
+	l.keep(ctx, best, text)
 }
 
 // keep adds a sample to the record. One that was interrupted is none.

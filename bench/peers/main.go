@@ -66,7 +66,7 @@ func parse(args []string, out io.Writer) (options, error) {
 	f.StringVar(&o.bin, "bin", "bin", "where server, bench and the peers of this repository are built")
 	f.StringVar(&o.json, "json", "bin/peers.json", "write the record, with the values of each round, to this file")
 	f.BoolVar(&o.merge, "merge", false, "keep in that file what is not measured this time")
-	f.StringVar(&o.from, "from", "", "measure nothing: read this record")
+	f.StringVar(&o.from, "from", "", "measure nothing: read this record, or several with commas between, of which the last one counts where two have the same")
 	f.StringVar(&o.write, "write", "", "replace the tables between the markers <!-- peers:NAME --> and <!-- /peers --> of this file")
 	f.StringVar(&o.svg, "svg", "", "draw the siege by slow connections and a flood to this file")
 	if err := f.Parse(args); err != nil {
@@ -139,7 +139,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	}
 	var r record
 	if o.from != "" {
-		if r, err = readRecord(o.from); err != nil {
+		if r, err = readRecords(strings.Split(o.from, ",")); err != nil {
 			return err
 		}
 	} else if r, err = measureAll(ctx, o, args, out); err != nil {

@@ -44,7 +44,7 @@ var measures = []measure{
 		about: "16 requests in one write on each of 64 connections, the next when all are answered.",
 		want:  want{schemes: plain, modes: []mode{open, bare}}, peers: web, columns: costColumns("request", "requests"), run: cost(closedLoop(16), true)},
 	{name: "churn", title: "A connection for each request",
-		about: "2,000 connections a second from 20 sources: connect, one request, its answer, close.",
+		about: "5,000 connections a second are due from 20 sources: connect, one request, its answer, close.",
 		want:  want{schemes: plain, modes: []mode{open, bare}}, peers: web, columns: costColumns("connection", "connections"), run: cost(churn, true)},
 	{name: "handshake", title: "TLS 1.3 handshakes",
 		about:   "1,500 full handshakes a second, ECDSA P-256, closed when done.",

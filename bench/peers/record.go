@@ -77,6 +77,9 @@ func (r *record) merge(old record) {
 	}
 	r.Samples = append(kept, r.Samples...)
 	for name, v := range old.Versions {
+		if r.Versions == nil {
+			r.Versions = make(map[string]string)
+		}
 		if r.Versions[name] == "" {
 			r.Versions[name] = v
 		}
@@ -118,6 +121,20 @@ func readRecord(path string) (record, error) {
 		return record{}, fmt.Errorf("read record %s: %w", path, err)
 	}
 	return r, nil
+}
+
+// readRecords reads records into one, see merge: later ones count.
+func readRecords(paths []string) (record, error) {
+	var all record
+	for _, path := range paths {
+		r, err := readRecord(path)
+		if err != nil {
+			return record{}, err
+		}
+		r.merge(all)
+		all = r
+	}
+	return all, nil
 }
 
 func (r record) write(path string) error {
