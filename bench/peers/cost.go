@@ -180,6 +180,9 @@ func (l *lab) strike(ctx context.Context, s *server, name string, args ...string
 func handshakes(version string) client {
 	return func(ctx context.Context, l *lab, s *server, d time.Duration) (work, error) {
 		r, argv, err := l.strike(ctx, s, "tls-handshake", "-version", version, "-rate", "1500", "-conns", "1000", "-total", "100000", "-duration", d.String(), "-nice", "0")
+		if err == nil && r.Handshakes == 0 {
+			err = fmt.Errorf("no handshake came about, %d were refused with an alert", r.Alerts)
+		}
 		return work{float64(r.Handshakes), r.Took, argv}, err
 	}
 }
