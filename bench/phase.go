@@ -3,6 +3,8 @@ package bench
 import (
 	"errors"
 	"fmt"
+	"net/url"
+	"strings"
 	"time"
 
 	"weir/bench/attack"
@@ -30,6 +32,17 @@ type Strike struct {
 	Kind    attack.Kind
 	Options attack.Options // Duration is replaced by that of the phase
 	Target  target.Target
+}
+
+// NewStrike reads a strike on a target from an attack with its options in one word, see attack.ParseSpec. The option
+// duration is refused: the phase says how long. Errors are one plain line.
+func NewStrike(spec string, t target.Target) (Strike, error) {
+	kind, options, err := attack.ParseSpec(spec)
+	_, query, _ := strings.Cut(spec, "?")
+	if values, _ := url.ParseQuery(query); err == nil && values.Has("duration") {
+		err = fmt.Errorf("attack %s: no option \"duration\" in a siege: it lasts as long as its phase", kind.Name)
+	}
+	return Strike{Kind: kind, Options: options, Target: t}, err
 }
 
 // Phase is a stretch of a siege. Without strikes it is quiet; its strikes run all at once, and have ended before the next
@@ -119,7 +132,10 @@ func (s Siege) checkPhases() error {
 			return fmt.Errorf("siege: two phases are called %q", p.Name)
 		}
 		named[p.Name] = true
-		if p.For < 0 || p.For > MaxSiege || p.For == 0 && len(p.Strikes) > 0 {
+		if p.For > MaxSiege {
+			return fmt.Errorf("siege: phase %s lasts %v: at most %v in all", p.Name, p.For, MaxSiege)
+		}
+		if p.For < 0 || p.For == 0 && len(p.Strikes) > 0 {
 			return fmt.Errorf("siege: phase %s lasts %v: must not be negative, and above 0 with attacks", p.Name, p.For)
 		}
 		total += p.For

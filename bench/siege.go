@@ -66,7 +66,8 @@ func (s Siege) Check() error {
 }
 
 // Run runs the siege, at most its phases and the good client's timeout long; it ends early with ctx. An error
-// that wraps [ErrNothing] comes with a complete outcome, any other without one. Each lane and each loop of an attack
+// that wraps [ErrNothing] comes with a complete outcome, one that wraps ctx's with that of the phases that began, any other
+// without one. Each lane and each loop of an attack
 // wants a thread: with GOMAXPROCS below their number plus two they wait for each other, and the latencies show it. Any
 // goroutine.
 func (s Siege) Run(ctx context.Context) (Outcome, error) {

@@ -17,7 +17,6 @@ import (
 	"time"
 
 	"weir/bench/attack"
-	"weir/bench/latency"
 	"weir/bench/load"
 	"weir/bench/target"
 	"weir/bench/tunnel"
@@ -290,29 +289,4 @@ func TestASiegeThatEndsEarlyTellsOfWhatBegan(t *testing.T) {
 		t.Errorf("%+v", o)
 	}
 	check()
-}
-
-func TestErrorsOfAllSlicesAddUp(t *testing.T) {
-	lane, err := load.New(load.Config{Target: target.Target{Scheme: target.HTTP, Addr: netip.MustParseAddrPort("127.0.0.1:1"), Path: "/"}, Duration: 10 * time.Second})
-	if err != nil {
-		t.Fatal(err)
-	}
-	v := tally{lane: lane, timeout: time.Second}
-	for _, step := range []struct {
-		at, due time.Duration
-		want    int64
-		why     string
-	}{
-		{0, 0, 0, "no slice is whole"},
-		{500 * time.Millisecond, 600 * time.Millisecond, 1, "of the first slice"},
-		{time.Second, 100 * time.Millisecond, 2, "of the second"},
-		{1500 * time.Millisecond, 0, 3, "late, of the first"},
-		{9 * time.Second, 8 * time.Second, 4, "after a long pause"},
-		{20 * time.Second, 8 * time.Second, 5, "beyond the end"},
-	} {
-		if s := v.at(step.at); v.total != step.want {
-			t.Errorf("%s: %d errors, want %d; %+v", step.why, v.total, step.want, s)
-		}
-		lane.Latency.Fail(step.due, latency.Timeout)
-	}
 }

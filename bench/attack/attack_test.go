@@ -202,7 +202,7 @@ func TestSpecs(t *testing.T) {
 	if err != nil || k.Name != "slowloris" || o.Conns != 5 || o.Interval != 2*time.Second || o.First != "127.0.9.1" {
 		t.Errorf("%+v, %v", o, err)
 	}
-	for _, s := range []string{"", "nothing", "slowloris?what=1", "slowloris?conns=many", "slowloris?interval=5", "slowloris?%zz"} {
+	for _, s := range []string{"", "nothing", "slowloris?what=1", "slowloris?conns=many", "slowloris?interval=5", "slowloris?%zz", "slowloris?victim=10.0.0.1", "connection-flood?size=1"} {
 		if _, _, err := ParseSpec(s); err == nil || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%q: %v", s, err)
 		}
@@ -210,8 +210,8 @@ func TestSpecs(t *testing.T) {
 	// Each option can be read back as it is written.
 	for _, k := range All() {
 		a, b := k.Options(), Options{}
-		for _, p := range Table() {
-			if err := Set(&b, p.Name, p.Get(a)); err != nil {
+		for _, p := range k.Table() {
+			if err := k.Set(&b, p.Name, p.Get(a)); err != nil {
 				t.Errorf("%s %s: %v", k.Name, p.Name, err)
 			}
 		}
@@ -223,8 +223,8 @@ func TestSpecs(t *testing.T) {
 
 func TestOptionsOutOfRangeAreRefused(t *testing.T) {
 	to := target.Target{Scheme: target.Line, Addr: netip.MustParseAddrPort("127.0.0.1:1")}
-	for _, s := range []string{"conns=0", "conns=2000000", "total=-1", "count=0", "rate=-1", "rate=NaN", "size=-1", "interval=0s", "hold=-1s",
-		"duration=0s", "duration=11m", "sources=0", "sources=2000000", "first=10.0.0.1", "first=::1", "first=x", "loops=0", "nice=20", "per-net=255", "pipeline=-1", "pipeline=2000000"} {
+	for _, s := range []string{"conns=0", "conns=2000000", "total=-1", "count=0", "rate=-1", "rate=NaN", "size=-1",
+		"duration=0s", "duration=11m", "sources=0", "sources=2000000", "first=10.0.0.1", "first=::1", "first=x", "loops=0", "nice=20", "per-net=255"} {
 		k, o, err := ParseSpec("frame-flood?" + s)
 		if err == nil {
 			err = k.Check(o, to)
@@ -233,7 +233,7 @@ func TestOptionsOutOfRangeAreRefused(t *testing.T) {
 			t.Errorf("%s passed", s)
 		}
 	}
-	for _, s := range []string{"slowloris?size=0", "slow-body?size=0", "slow-read?sip=0", "slow-read?sip=100000", "slow-read?pipeline=0", "zero-window?pipeline=0",
+	for _, s := range []string{"slowloris?interval=0s", "connection-flood?hold=-1s", "connection-flood?hold=11m", "silent?pipeline=-1", "silent?pipeline=2000000", "slowloris?size=0", "slow-body?size=0", "slow-read?sip=0", "slow-read?sip=100000", "slow-read?pipeline=0", "zero-window?pipeline=0",
 		"spray?pipeline=0", "pipeline-flood?pipeline=0", "pipeline-flood?pipeline=1000&size=1000000", "upload-flood?size=0"} {
 		if k, o, err := ParseSpec(s); err != nil || k.Check(o, to) == nil {
 			t.Errorf("%s passed", s)

@@ -21,8 +21,9 @@ var closeStorm = Kind{
 	Name:  "close-storm",
 	Help:  "connects and closes at once, or closes its half only: aims at the accept queue and half-open connections",
 	Units: "connections",
+	takes: []string{"hold"},
 	defaults: Options{
-		Conns: 64, Total: 200_000, Count: 1, Frame: 1, Interval: time.Second,
+		Conns: 64, Total: 200_000,
 		Duration: 5 * time.Second, Sources: 200, Loops: 1, Nice: 10,
 	},
 	loop: func(r *run) error {

@@ -17,8 +17,9 @@ var connectionFlood = Kind{
 	Name:  "connection-flood",
 	Help:  "connects as fast as possible from many sources and says nothing: aims at descriptors and the accept queue",
 	Units: "connections",
+	takes: []string{"hold", "churn"},
 	defaults: Options{
-		Conns: 10_000, Total: 100_000, Count: 1, Size: 0, Frame: 1, Interval: time.Second,
+		Conns: 10_000, Total: 100_000, Size: 0,
 		Duration: 5 * time.Second, Sources: 200, Loops: 1, Nice: 10,
 	},
 	loop: func(r *run) error {

@@ -24,8 +24,9 @@ var frameFlood = Kind{
 	Name:  "frame-flood",
 	Help:  "sends valid requests without waiting for replies: aims at the CPU of the loops",
 	Units: "frames",
+	takes: []string{"count", "size", "version", "sni"},
 	defaults: Options{
-		Conns: 64, Count: 100_000_000, Frame: 1, Interval: time.Second,
+		Conns: 64, Count: 100_000_000,
 		Duration: 5 * time.Second, Sources: 16, Loops: 1, Nice: 10,
 	},
 	total: 1000, // servers end a connection after so many requests, and a shed attacker comes back

@@ -2,6 +2,7 @@ package attack
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"weir/bench/target"
@@ -13,6 +14,7 @@ type Kind struct {
 	Help  string // one line: what it does and what it aims at
 	Units string // what Live.Units counts: "connections", "frames", "drips", ...
 
+	takes    []string // the options that it looks at, beside those that all do
 	defaults Options
 	total    int // without -total there may be that many connections for each one open at once
 	// check refuses options that make no sense for this kind; nil when all do.
@@ -42,6 +44,41 @@ func ByName(name string) (Kind, error) {
 		names = append(names, k.Name)
 	}
 	return Kind{}, fmt.Errorf("no attack %q: there are %s", name, strings.Join(names, ", "))
+}
+
+// everybody are the options that all attacks take.
+var everybody = []string{"conns", "total", "rate", "duration", "sources", "first", "per-net", "loops", "nice"}
+
+// Takes reports whether an option of that name makes a difference to the attack.
+func (k Kind) Takes(name string) bool {
+	return slices.Contains(everybody, name) || slices.Contains(k.takes, name)
+}
+
+// Table returns the options that the attack takes, in the order for help texts.
+func (k Kind) Table() (out []Option) {
+	for _, p := range table {
+		if k.Takes(p.Name) {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+// Set reads one option by its name. One that would make no difference is refused: it is there by mistake. The error is one
+// plain line.
+func (k Kind) Set(o *Options, name, value string) error {
+	var names []string
+	for _, p := range k.Table() {
+		names = append(names, p.Name)
+		if p.Name != name {
+			continue
+		}
+		if p.set(o, value) != nil {
+			return fmt.Errorf("%s %q: want %s", name, value, p.Help)
+		}
+		return nil
+	}
+	return fmt.Errorf("no option %q: it has %s", name, strings.Join(names, ", "))
 }
 
 // Options returns the options an attack runs with when nothing else is said.

@@ -25,8 +25,9 @@ var malformed = Kind{
 	Name:  "malformed",
 	Help:  "sends bytes that break the protocol, each time in another way: aims at parsers, and at smuggling",
 	Units: "strings",
+	takes: []string{"hold", "finish", "version", "sni"},
 	defaults: Options{
-		Conns: 64, Total: 1_000_000, Count: 1, Frame: 1, Interval: time.Second, Hold: time.Second,
+		Conns: 64, Total: 1_000_000, Hold: time.Second,
 		Duration: 5 * time.Second, Sources: 200, Loops: 1, Nice: 10,
 	},
 	check: checkTLS,

@@ -65,7 +65,7 @@ func (p Option) Get(o Options) string { return p.get(o) }
 // Set reads an option's value into o. The error names neither option nor attack.
 func (p Option) Set(o *Options, value string) error { return p.set(o, value) }
 
-// Table returns all options, in the order for help texts.
+// Table returns all options of all attacks, in the order for help texts; those of one are [Kind.Table].
 func Table() []Option { return table }
 
 var table = []Option{
@@ -135,25 +135,11 @@ func ParseSpec(spec string) (Kind, Options, error) {
 		return Kind{}, Options{}, fmt.Errorf("attack %q: options are written ?name=value&name=value", spec)
 	}
 	for key := range values {
-		if err := Set(&o, key, values.Get(key)); err != nil {
+		if err := k.Set(&o, key, values.Get(key)); err != nil {
 			return Kind{}, Options{}, fmt.Errorf("attack %s: %w", name, err)
 		}
 	}
 	return k, o, nil
-}
-
-// Set reads one option by its name. The error is one plain line.
-func Set(o *Options, name, value string) error {
-	for _, p := range table {
-		if p.Name != name {
-			continue
-		}
-		if p.set(o, value) != nil {
-			return fmt.Errorf("%s %q: want %s", name, value, p.Help)
-		}
-		return nil
-	}
-	return fmt.Errorf("no option %q", name)
 }
 
 // Check returns what makes o impossible for k against t, as one plain line, or nil. [Run] checks too.
@@ -175,14 +161,23 @@ func (k Kind) complete(o *Options, t target.Target) ([]netip.Addr, error) {
 		{"size", float64(o.Size), 0, wire.MaxSize},
 		{"frame", float64(o.Frame), 1, wire.MaxSize},
 		{"pipeline", float64(o.Pipeline), 0, MaxPipeline},
-		{"interval", o.Interval.Seconds(), 0.001, MaxDuration.Seconds()},
-		{"hold", o.Hold.Seconds(), 0, MaxDuration.Seconds()},
-		{"duration", o.Duration.Seconds(), 0.001, MaxDuration.Seconds()},
 		{"loops", float64(o.Loops), 1, MaxLoops},
 		{"nice", float64(o.Nice), 0, 19},
 	} {
-		if !(r.value >= r.low && r.value <= r.up) {
-			return nil, fmt.Errorf("attack %s: %s must be from %v to %v", k.Name, r.name, r.low, r.up)
+		if k.Takes(r.name) && !(r.value >= r.low && r.value <= r.up) {
+			return nil, fmt.Errorf("attack %s: %s %v: must be from %.0f to %.0f", k.Name, r.name, r.value, r.low, r.up)
+		}
+	}
+	for _, r := range []struct {
+		name           string
+		value, low, up time.Duration
+	}{
+		{"interval", o.Interval, time.Millisecond, MaxDuration},
+		{"hold", o.Hold, 0, MaxDuration},
+		{"duration", o.Duration, time.Millisecond, MaxDuration},
+	} {
+		if k.Takes(r.name) && (r.value < r.low || r.value > r.up) {
+			return nil, fmt.Errorf("attack %s: %s %v: must be from %v to %v", k.Name, r.name, r.value, r.low, r.up)
 		}
 	}
 	if o.Total == 0 {

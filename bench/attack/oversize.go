@@ -22,8 +22,9 @@ var oversize = Kind{
 	Name:  "oversize",
 	Help:  "announces 4 GiB frames, sends heads and lines without an end: aims at memory and arithmetic on lengths",
 	Units: "beginnings",
+	takes: []string{"size", "hold", "version", "sni"},
 	defaults: Options{
-		Conns: 32, Total: 100_000, Count: 1, Size: leastOversize, Frame: 1, Interval: time.Second,
+		Conns: 32, Total: 100_000, Size: leastOversize,
 		Duration: 5 * time.Second, Sources: 200, Loops: 1, Nice: 10,
 	},
 	check: checkTLS,

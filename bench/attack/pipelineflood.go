@@ -24,8 +24,9 @@ var pipelineFlood = Kind{
 	Name:  "pipeline-flood",
 	Help:  "sends a thousand requests in one write and reads the answers: aims at those who wait for their turn",
 	Units: "requests",
+	takes: []string{"count", "size", "pipeline", "version", "sni"},
 	defaults: Options{
-		Conns: 16, Count: 100_000_000, Frame: 1, Pipeline: 1000, Interval: time.Second,
+		Conns: 16, Count: 100_000_000, Pipeline: 1000,
 		Duration: 5 * time.Second, Sources: 16, Loops: 1, Nice: 10,
 	},
 	total: 1000,

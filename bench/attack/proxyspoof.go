@@ -31,8 +31,9 @@ var proxySpoof = Kind{
 	Name:  "proxy-spoof",
 	Help:  "begins connections with a PROXY header that claims forged addresses: aims at who is counted, and at its parser",
 	Units: "headers",
+	takes: []string{"size", "hold", "version", "form", "victim", "sni"},
 	defaults: Options{
-		Conns: 64, Total: 100_000, Count: 1, Frame: 1, Interval: time.Second,
+		Conns: 64, Total: 100_000,
 		Duration: 5 * time.Second, Sources: 16, Loops: 1, Nice: 10, Version: "1", Form: formGood,
 	},
 	check: checkSpoof,

@@ -24,8 +24,9 @@ var resetChurn = Kind{
 	Name:  "reset-churn",
 	Help:  "connects, sends part of a request and resets, over and over: aims at how connections are cleaned up",
 	Units: "parts",
+	takes: []string{"size", "hold", "version", "sni"},
 	defaults: Options{
-		Conns: 64, Total: 1_000_000, Count: 1, Frame: 1, Interval: time.Second,
+		Conns: 64, Total: 1_000_000,
 		Duration: 5 * time.Second, Sources: 200, Loops: 1, Nice: 10,
 	},
 	check: checkTLS,

@@ -19,8 +19,9 @@ var silent = Kind{
 	Name:  "silent",
 	Help:  "opens connections at a steady rate and says nothing, or nothing more: aims at connection slots",
 	Units: "connections",
+	takes: []string{"count", "size", "pipeline", "hold", "version", "sni"},
 	defaults: Options{
-		Conns: 2_000, Total: 100_000, Count: 1_000_000, Rate: 500, Frame: 1, Interval: time.Second,
+		Conns: 2_000, Total: 100_000, Count: 1_000_000, Rate: 500,
 		Duration: 30 * time.Second, Sources: 20, Loops: 1, Nice: 10,
 	},
 	check: checkTLS,

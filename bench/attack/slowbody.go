@@ -23,6 +23,7 @@ var slowBody = Kind{
 	Name:  "slow-body",
 	Help:  "announces a body or frame and drips it a byte at an interval: aims at those who wait for it, and buffers",
 	Units: "drips",
+	takes: []string{"count", "size", "frame", "interval", "version", "sni"},
 	defaults: Options{
 		Conns: 1_000, Count: 50_000_000, Size: 1, Frame: 65_536, Interval: time.Second,
 		Duration: 30 * time.Second, Sources: 20, Loops: 1, Nice: 10,

@@ -23,6 +23,7 @@ var slowloris = Kind{
 	Name:  "slowloris",
 	Help:  "drips heads or frames a byte at a time into many connections: aims at connection slots and buffers",
 	Units: "drips",
+	takes: []string{"count", "size", "frame", "interval", "version", "sni"},
 	defaults: Options{
 		Conns: 2_000, Count: 50_000_000, Size: 1, Frame: 1000, Interval: time.Second,
 		Duration: 30 * time.Second, Sources: 20, Loops: 1, Nice: 10,

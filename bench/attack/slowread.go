@@ -28,8 +28,9 @@ var slowRead = Kind{
 	Name:  "slow-read",
 	Help:  "asks for large answers and reads a byte at an interval: aims at memory for output and connection slots",
 	Units: "requests",
+	takes: []string{"count", "size", "pipeline", "sip", "interval", "version", "sni"},
 	defaults: Options{
-		Conns: 500, Count: 10_000_000, Size: 100_000, Frame: 1, Pipeline: 10, Sip: 1, Interval: time.Second,
+		Conns: 500, Count: 10_000_000, Size: 100_000, Pipeline: 10, Sip: 1, Interval: time.Second,
 		Duration: 30 * time.Second, Sources: 20, Loops: 1, Nice: 10,
 	},
 	total: 20,

@@ -24,8 +24,9 @@ var spray = Kind{
 	Name:  "spray",
 	Help:  "makes every connection from another source, one request each: aims at limits per source and their tables",
 	Units: "requests",
+	takes: []string{"count", "size", "pipeline", "hold", "version", "sni"},
 	defaults: Options{
-		Conns: 256, Total: 1_000_000, Count: 10_000_000, Frame: 1, Pipeline: 1, Interval: time.Second,
+		Conns: 256, Total: 1_000_000, Count: 10_000_000, Pipeline: 1,
 		Duration: 5 * time.Second, Sources: 30_000, PerNet: 1, Loops: 1, Nice: 10,
 	},
 	check: checkAsk,

@@ -23,8 +23,9 @@ var tlsDribble = Kind{
 	Name:  "tls-dribble",
 	Help:  "drips a ClientHello a byte at a time into many connections: aims at the slots of unfinished handshakes",
 	Units: "drips",
+	takes: []string{"count", "size", "interval", "records", "version", "sni"},
 	defaults: Options{
-		Conns: 2_000, Count: 50_000_000, Size: 1, Frame: 1, Interval: time.Second,
+		Conns: 2_000, Count: 50_000_000, Size: 1, Interval: time.Second,
 		Duration: 30 * time.Second, Sources: 20, Loops: 1, Nice: 10, Version: "1.3",
 	},
 	total: 1,

@@ -21,8 +21,9 @@ var tlsHandshake = Kind{
 	Name:  "tls-handshake",
 	Help:  "makes full TLS handshakes as fast as the rate says and hangs up: aims at the CPU for signatures",
 	Units: "handshakes",
+	takes: []string{"hold", "finish", "version", "sni"},
 	defaults: Options{
-		Conns: 256, Total: 1_000_000, Count: 1, Frame: 1, Interval: time.Second, Finish: true,
+		Conns: 256, Total: 1_000_000, Finish: true,
 		Duration: 5 * time.Second, Sources: 200, Loops: 1, Nice: 10, Version: "1.3",
 	},
 	check: onlyTLS,

@@ -18,8 +18,9 @@ var tlsHello = Kind{
 	Name:  "tls-hello",
 	Help:  "sends a whole ClientHello, then nothing, holding the connection: aims at signatures and handshake state",
 	Units: "hellos",
+	takes: []string{"hold", "version", "sni"},
 	defaults: Options{
-		Conns: 2_000, Total: 200_000, Count: 1, Frame: 1, Interval: time.Second,
+		Conns: 2_000, Total: 200_000,
 		Duration: 10 * time.Second, Sources: 200, Loops: 1, Nice: 10, Version: "1.3",
 	},
 	check: onlyTLS,

@@ -24,8 +24,9 @@ var uploadFlood = Kind{
 	Name:  "upload-flood",
 	Help:  "sends bodies or frames of a megabyte at full speed: aims at memory and the time of the loops",
 	Units: "bodies",
+	takes: []string{"count", "size", "version", "sni"},
 	defaults: Options{
-		Conns: 8, Count: 1_000_000, Size: 1 << 20, Frame: 1, Interval: time.Second,
+		Conns: 8, Count: 1_000_000, Size: 1 << 20,
 		Duration: 5 * time.Second, Sources: 8, Loops: 1, Nice: 10,
 	},
 	total: 1000,

@@ -32,8 +32,9 @@ var zeroWindow = Kind{
 	Name:  "zero-window",
 	Help:  "pipelines requests and never reads an answer, with the smallest window: aims at memory for output",
 	Units: "requests",
+	takes: []string{"count", "size", "pipeline", "hold", "version", "sni"},
 	defaults: Options{
-		Conns: 500, Count: 10_000_000, Size: 16_000, Frame: 1, Pipeline: 64, Interval: time.Second,
+		Conns: 500, Count: 10_000_000, Size: 16_000, Pipeline: 64,
 		Duration: 30 * time.Second, Sources: 20, Loops: 1, Nice: 10,
 	},
 	total: 20,

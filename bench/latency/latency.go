@@ -43,10 +43,10 @@ type Phase struct {
 
 // Recorder collects outcomes. One goroutine records; any goroutine may read meanwhile.
 type Recorder struct {
-	mu     sync.Mutex
-	phases []Bin // parallel to names
-	names  []Phase
-	slices []Bin
+	mu      sync.Mutex
+	phases  []Phase
+	byPhase []Bin // parallel to phases
+	bySlice []Bin
 }
 
 // New returns a recorder for the given phases, which must be in order and not overlap, and whose last To is the length
@@ -62,12 +62,12 @@ func New(phases []Phase) (*Recorder, error) {
 		}
 		at = p.To
 	}
-	r := &Recorder{names: phases, phases: make([]Bin, len(phases)), slices: make([]Bin, int((at+Slice-1)/Slice))}
-	for i := range r.phases {
-		r.phases[i].digits = 3
+	r := &Recorder{phases: phases, byPhase: make([]Bin, len(phases)), bySlice: make([]Bin, int((at+Slice-1)/Slice))}
+	for i := range r.byPhase {
+		r.byPhase[i].digits = 3
 	}
-	for i := range r.slices {
-		r.slices[i].digits = 2 // good to 1 %, at a tenth of the memory
+	for i := range r.bySlice {
+		r.bySlice[i].digits = 2 // good to 1 %, at a tenth of the memory
 	}
 	return r, nil
 }
@@ -95,9 +95,9 @@ func (r *Recorder) Fail(due time.Duration, how Failure) {
 
 // bins returns the phase and the slice that due belongs to; nil where there is none.
 func (r *Recorder) bins(due time.Duration) (phase, slice *Bin) {
-	for i := range r.names {
-		if p := &r.names[i]; due >= p.From && due < p.To {
-			return &r.phases[i], &r.slices[due/Slice]
+	for i := range r.phases {
+		if p := &r.phases[i]; due >= p.From && due < p.To {
+			return &r.byPhase[i], &r.bySlice[due/Slice]
 		}
 	}
 	return nil, nil
@@ -122,10 +122,10 @@ type Summary struct {
 func (r *Recorder) Summary() []Summary {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	out := make([]Summary, len(r.phases))
+	out := make([]Summary, len(r.byPhase))
 	for i := range out {
-		p := r.names[i]
-		out[i] = r.phases[i].summary(p.From, p.To-p.From)
+		p := r.phases[i]
+		out[i] = r.byPhase[i].summary(p.From, p.To-p.From)
 		out[i].Name = p.Name
 	}
 	return out
@@ -135,33 +135,33 @@ func (r *Recorder) Summary() []Summary {
 func (r *Recorder) Timeline() []Summary {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	end := r.names[len(r.names)-1].To
-	out := make([]Summary, len(r.slices))
+	end := r.phases[len(r.phases)-1].To
+	out := make([]Summary, len(r.bySlice))
 	for i := range out {
 		from := time.Duration(i) * Slice
-		out[i] = r.slices[i].summary(from, min(Slice, end-from))
+		out[i] = r.bySlice[i].summary(from, min(Slice, end-from))
 	}
 	return out
 }
 
-// At returns the last whole slice before now, as a progress line shows it, of all the given recorders together; an
-// empty one when there is none. Any goroutine.
-func At(now time.Duration, all ...*Recorder) Bin {
+// LastSlice returns what the last whole slice before now saw, as a progress line shows it, of all the given recorders
+// together; an empty one when there is none. Any goroutine.
+func LastSlice(now time.Duration, all ...*Recorder) Bin {
 	i := int(now/Slice) - 1
 	var sum Bin
 	for _, r := range all {
 		r.mu.Lock()
-		if i >= 0 && i < len(r.slices) {
-			sum.Merge(&r.slices[i])
+		if i >= 0 && i < len(r.bySlice) {
+			sum.Merge(&r.bySlice[i])
 		}
 		r.mu.Unlock()
 	}
 	return sum
 }
 
-// At is the function of that name for one recorder, in numbers. Any goroutine.
+// At returns what the last whole slice before now saw, in numbers. Any goroutine.
 func (r *Recorder) At(now time.Duration) Summary {
-	b := At(now, r)
+	b := LastSlice(now, r)
 	return b.At(now)
 }
 
@@ -173,8 +173,20 @@ func (b *Bin) At(now time.Duration) Summary {
 	return b.summary((now/Slice-1)*Slice, Slice)
 }
 
-// Until cuts summaries off at an instant of the run, at which it ended early: what lies behind it is left out but for its
-// name, and rates are over the time that there was. It changes all and returns it, or as much as begins before.
+// Errors returns how many requests failed so far, at the price of a few additions. Any goroutine.
+func (r *Recorder) Errors() (sum int64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for i := range r.byPhase {
+		for _, n := range r.byPhase[i].failed {
+			sum += n
+		}
+	}
+	return sum
+}
+
+// Until is for a run that ended early, at an instant since its start: rates are then over the time that there was. Phases
+// behind it stay, with no length; slices, which have no name, are left out. It changes all.
 func Until(end time.Duration, all []Summary) []Summary {
 	for i := range all {
 		s := &all[i]
@@ -195,34 +207,34 @@ func Until(end time.Duration, all []Summary) []Summary {
 
 // Merge adds all that o recorded, which stays as it is. Both must have been made for the same phases.
 func (r *Recorder) Merge(o *Recorder) error {
-	if !slices.Equal(r.names, o.names) {
+	if !slices.Equal(r.phases, o.phases) {
 		return errors.New("latency: to merge two recorders they must have the same phases")
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	for i := range r.phases {
-		r.phases[i].Merge(&o.phases[i])
+	for i := range r.byPhase {
+		r.byPhase[i].Merge(&o.byPhase[i])
 	}
-	for i := range r.slices {
-		r.slices[i].Merge(&o.slices[i])
+	for i := range r.bySlice {
+		r.bySlice[i].Merge(&o.bySlice[i])
 	}
 	return nil
 }
 
 // portable is a recorder as JSON.
 type portable struct {
-	Names  []Phase `json:"phases"`
-	Phases []Bin   `json:"by_phase"`
-	Slices []Bin   `json:"by_slice"`
+	Phases  []Phase `json:"phases"`
+	ByPhase []Bin   `json:"by_phase"`
+	BySlice []Bin   `json:"by_slice"`
 }
 
 // MarshalJSON writes all that was recorded, nothing rounded, for another process to merge.
 func (r *Recorder) MarshalJSON() ([]byte, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return json.Marshal(portable{r.names, r.phases, r.slices})
+	return json.Marshal(portable{r.phases, r.byPhase, r.bySlice})
 }
 
 // UnmarshalJSON makes r what another process wrote.
@@ -231,15 +243,15 @@ func (r *Recorder) UnmarshalJSON(text []byte) error {
 	if err := json.Unmarshal(text, &p); err != nil {
 		return err
 	}
-	fresh, err := New(p.Names)
+	fresh, err := New(p.Phases)
 	if err != nil {
 		return err
 	}
-	if len(p.Phases) != len(fresh.phases) || len(p.Slices) != len(fresh.slices) {
+	if len(p.ByPhase) != len(fresh.byPhase) || len(p.BySlice) != len(fresh.bySlice) {
 		return errors.New("latency: a recorder with bins that do not fit its phases")
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.names, r.phases, r.slices = p.Names, p.Phases, p.Slices
+	r.phases, r.byPhase, r.bySlice = p.Phases, p.ByPhase, p.BySlice
 	return nil
 }

@@ -29,6 +29,9 @@ func TestOutcomesBelongToThePhaseTheyWereDueIn(t *testing.T) {
 	if s[1].OK != 1 || s[1].Goodput != 0.5 || s[1].Failed["timeout"] != 1 || s[1].Max < 5*time.Second {
 		t.Errorf("during: %+v", s[1])
 	}
+	if r.Errors() != 2 {
+		t.Errorf("%d errors", r.Errors())
+	}
 	if s[2].OK != 0 || s[2].Failed["cut"] != 1 || s[2].Max != 0 {
 		t.Errorf("after: %+v", s[2])
 	}

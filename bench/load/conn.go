@@ -4,6 +4,8 @@ import (
 	"net/netip"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"weir/bench/latency"
 	"weir/bench/sock"
 	"weir/bench/tunnel"
@@ -90,27 +92,28 @@ func (l *Lane) connect(i int, now time.Duration) {
 	c.since = now
 	fd, err := sock.Dial(l.cfg.Target.Addr, from)
 	if err != nil {
-		l.connectFailed(i, now)
+		l.connectFailed(i, now, err)
 		return
 	}
 	c.fd, c.state, c.offset = int32(fd), connecting, 0
 	c.generation++
 	l.opening++
 	if err := l.poller.Add(fd, uint64(uint32(i))|uint64(c.generation)<<32); err != nil {
-		l.connectFailed(i, now)
+		l.connectFailed(i, now, err)
 	}
 }
 
-func (l *Lane) connectFailed(i int, now time.Duration) {
+func (l *Lane) connectFailed(i int, now time.Duration, why error) {
 	l.connectFailures.Add(1)
+	l.connectError = why.Error()
 	l.fail(i, latency.Connect)
 	l.drop(i, now)
 }
 
 func (l *Lane) connected(i int) {
 	c := &l.conns[i]
-	if sock.Problem(int(c.fd)) != nil {
-		l.connectFailed(i, l.now())
+	if err := sock.Problem(int(c.fd)); err != nil {
+		l.connectFailed(i, l.now(), err)
 		return
 	}
 	sock.NoDelay(int(c.fd))
@@ -287,7 +290,7 @@ func (l *Lane) sweep(now time.Duration) {
 		case c.state == down && now >= c.since && l.cfg.Closed && c.pause > 0 && c.asked == 0:
 			l.askAgain(i, 1, now) // the next newcomer, after one that came to nothing
 		case c.state == connecting && now-c.since > l.cfg.Timeout:
-			l.connectFailed(i, now)
+			l.connectFailed(i, now, unix.ETIMEDOUT)
 		case c.state == shaking && now-c.since > l.cfg.Timeout:
 			l.shakeFailed(i, now, latency.Timeout)
 		}
@@ -302,7 +305,7 @@ func (l *Lane) late(i int, now time.Duration) {
 	}
 	l.fail(i, latency.Timeout)
 	if l.conns[i].state == connecting {
-		l.connectFailed(i, now)
+		l.connectFailed(i, now, unix.ETIMEDOUT)
 		return
 	}
 	l.cut(i, now)

@@ -72,12 +72,20 @@ func (c *Crew) At(now time.Duration) latency.Summary {
 	return b.At(now)
 }
 
+// Errors returns how many requests failed so far. Any goroutine.
+func (c *Crew) Errors() (sum int64) {
+	for _, l := range c.lanes {
+		sum += l.Latency.Errors()
+	}
+	return sum
+}
+
 func (c *Crew) at(now time.Duration) latency.Bin {
 	var all []*latency.Recorder
 	for _, l := range c.lanes {
 		all = append(all, l.Latency)
 	}
-	return latency.At(now, all...)
+	return latency.LastSlice(now, all...)
 }
 
 // Run is [Lane.Run] for all of them: no request is due before the last lane has opened its connections.

@@ -39,9 +39,10 @@ type Fleet struct {
 	started   chan struct{}
 	start     time.Time // set before started is closed
 
-	mu    sync.Mutex
-	at    time.Duration // of the latest slice that any worker told of
-	slice []latency.Bin // the latest of each worker
+	mu     sync.Mutex
+	at     time.Duration // of the latest slice that any worker told of
+	slice  []latency.Bin // the latest of each worker
+	failed []int64       // requests, of each worker
 }
 
 // NewFleet returns a client in 2 to [MaxProcesses] processes, each made by worker and with so many loops. It starts
@@ -59,7 +60,7 @@ func NewFleet(cfg Config, loops, processes int, worker func(context.Context) *ex
 	if cfg.Conns < processes {
 		return nil, fmt.Errorf("processes %d: more than there are connections (%d)", processes, cfg.Conns)
 	}
-	return &Fleet{cfg: cfg, loops: loops, processes: processes, worker: worker, started: make(chan struct{}), slice: make([]latency.Bin, processes)}, nil
+	return &Fleet{cfg: cfg, loops: loops, processes: processes, worker: worker, started: make(chan struct{}), slice: make([]latency.Bin, processes), failed: make([]int64, processes)}, nil
 }
 
 // Started is closed when it is settled when the first request is due. Any goroutine.
@@ -79,6 +80,16 @@ func (f *Fleet) At(time.Duration) latency.Summary {
 	return sum.At(f.at)
 }
 
+// Errors returns how many requests failed so far, as far as the workers told. Any goroutine.
+func (f *Fleet) Errors() (sum int64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, n := range f.failed {
+		sum += n
+	}
+	return sum
+}
+
 // job is what a worker is told first.
 type job struct {
 	Config    Config
@@ -92,11 +103,12 @@ type begin struct{ Start int64 }
 
 // news is what a worker says: one of these at a time.
 type news struct {
-	Ready bool          `json:",omitempty"`
-	At    time.Duration `json:",omitempty"`
-	Slice *latency.Bin  `json:",omitempty"` // the last whole one before At
-	Tally *tally        `json:",omitempty"`
-	Error string        `json:",omitempty"`
+	Ready  bool          `json:",omitempty"`
+	At     time.Duration `json:",omitempty"`
+	Slice  *latency.Bin  `json:",omitempty"` // the last whole one before At
+	Errors int64         `json:",omitempty"` // so far
+	Tally  *tally        `json:",omitempty"`
+	Error  string        `json:",omitempty"`
 }
 
 // Run is [Lane.Run] in all processes; none is left when it returns. A worker that fails ends it for all.
@@ -188,15 +200,16 @@ func (f *Fleet) talk(in *json.Encoder, out *json.Decoder, i int, here func()) (*
 			}
 		case n.Slice != nil:
 			f.mu.Lock()
-			f.at, f.slice[i] = max(f.at, n.At), *n.Slice
+			f.at, f.slice[i], f.failed[i] = max(f.at, n.At), *n.Slice, n.Errors
 			f.mu.Unlock()
 		}
 	}
 }
 
 // Work does one process's share of a client: the job comes on in, what it sees goes to out. It ends with in or ctx.
-// once is called with the number of connections that it will hold; an error from it refuses the job.
-func Work(ctx context.Context, in io.Reader, out io.Writer, once func(loops, places int) error) error {
+// admit is called before anything is opened, with the loops that there will be and the connections that they will hold; an
+// error from it refuses the job.
+func Work(ctx context.Context, in io.Reader, out io.Writer, admit func(loops, places int) error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	say := &mouth{to: json.NewEncoder(out)}
@@ -216,7 +229,7 @@ func Work(ctx context.Context, in io.Reader, out io.Writer, once func(loops, pla
 	if err != nil {
 		return fail(err)
 	}
-	if err := once(c.Loops(), c.Places()); err != nil {
+	if err := admit(c.Loops(), c.Places()); err != nil {
 		return fail(err)
 	}
 	begins := make(chan time.Time, 1)
@@ -264,7 +277,7 @@ func (c *Crew) tell(say *mouth) (stop func()) {
 			case <-c.started:
 				at := time.Since(c.start)
 				b := c.at(at)
-				say.out(news{At: at, Slice: &b})
+				say.out(news{At: at, Slice: &b, Errors: c.Errors()})
 			default:
 			}
 		}

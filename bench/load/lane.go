@@ -56,10 +56,12 @@ type Lane struct {
 	standing int   // connections that are ready
 	peak     int
 	busy     int // requests under way
-	lag      latency.Spread
-	swept    time.Duration
-	in       []byte
-	plain    []byte // what TLS makes of in; nil when there is none
+
+	connectError string // the last one
+	lag          latency.Spread
+	swept        time.Duration
+	in           []byte
+	plain        []byte // what TLS makes of in; nil when there is none
 
 	shakes shakeTally // Latency is nil when there is no TLS
 }
@@ -175,7 +177,8 @@ func (l *Lane) run(ctx context.Context) (*tally, error) {
 	l.send(ctx)
 	live := l.Live()
 	t := &tally{Latency: l.Latency, Ran: min(l.now()-l.begin, l.cfg.Duration), Sent: live.Sent, Cuts: live.Cuts, ConnectFailures: live.ConnectFailures,
-		Peak: l.peak, Lag: l.lag, CPU: sock.ThreadCPU() - cpu}
+		ConnectError: l.connectError,
+		Peak:         l.peak, Lag: l.lag, CPU: sock.ThreadCPU() - cpu}
 	if l.secure != nil {
 		t.Shakes = &l.shakes
 	}

@@ -1,6 +1,7 @@
 package load
 
 import (
+	"cmp"
 	"errors"
 	"time"
 
@@ -15,7 +16,8 @@ type tally struct {
 	Sent            int64
 	Cuts            int64
 	ConnectFailures int64
-	Peak            int // connections that stood at once; of several lanes their sum
+	ConnectError    string // the last one; empty: none
+	Peak            int    // connections that stood at once; of several lanes their sum
 	Lag             latency.Spread
 	CPU             time.Duration
 	RSSBytes        int64       // of the process, at most; 0 when it is not known to be the client's alone
@@ -35,6 +37,7 @@ func (t *tally) add(o *tally) error {
 	t.Sent += o.Sent
 	t.Cuts += o.Cuts
 	t.ConnectFailures += o.ConnectFailures
+	t.ConnectError = cmp.Or(t.ConnectError, o.ConnectError)
 	t.Peak += o.Peak
 	t.CPU += o.CPU
 	t.RSSBytes += o.RSSBytes
@@ -82,6 +85,7 @@ type Result struct {
 	Sent            int64             `json:"sent"`
 	Cuts            int64             `json:"connections_cut"`
 	ConnectFailures int64             `json:"connect_failures"`
+	ConnectError    string            `json:"connect_error,omitempty"` // what the kernel said the last time
 	// Peak is how many connections stood at once, of several loops the sum of what each had.
 	Peak int `json:"peak_connections"`
 	// Lag is how late the client itself noticed that a request was due. When it is not far below the latencies,
@@ -112,7 +116,7 @@ func (t *tally) result(c *Config, loops, processes int) Result {
 	r := Result{
 		Target: c.Target.String(), Setup: c.setup(loops, processes),
 		Phases: latency.Until(t.Ran, t.Latency.Summary()), Timeline: latency.Until(t.Ran, t.Latency.Timeline()),
-		Sent: t.Sent, Cuts: t.Cuts, ConnectFailures: t.ConnectFailures, Peak: t.Peak,
+		Sent: t.Sent, Cuts: t.Cuts, ConnectFailures: t.ConnectFailures, ConnectError: t.ConnectError, Peak: t.Peak,
 		Lag: t.Lag.Range(), CPU: t.CPU, RSSBytes: t.RSSBytes,
 	}
 	if s := t.Shakes; s != nil {

@@ -292,7 +292,11 @@ func optionGrid(stages []stage) grid {
 	for _, p := range attack.Table() {
 		row := []string{p.Name}
 		for _, a := range all {
-			row = append(row, p.Get(a.Options))
+			value := ""
+			if k, err := attack.ByName(a.Name); err != nil || k.Takes(p.Name) { // a record may be of a later bench
+				value = p.Get(a.Options)
+			}
+			row = append(row, value)
 		}
 		if strings.Join(row[1:], "") != "" {
 			g.Rows = append(g.Rows, row)

@@ -150,7 +150,11 @@ func failures(s latency.Summary) string {
 }
 
 func client(w io.Writer, r load.Result) {
-	fmt.Fprintf(w, "client: %d requests sent, %d connections cut, %d connects failed; ", r.Sent, r.Cuts, r.ConnectFailures)
+	fmt.Fprintf(w, "client: %d requests sent, %d connections cut, %d connects failed", r.Sent, r.Cuts, r.ConnectFailures)
+	if r.ConnectError != "" {
+		fmt.Fprintf(w, " (%s)", r.ConnectError)
+	}
+	fmt.Fprint(w, "; ")
 	if r.Setup.Closed {
 		fmt.Fprint(w, "closed loop: a stall hardly shows; ")
 	} else {

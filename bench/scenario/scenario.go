@@ -8,7 +8,6 @@ import (
 	"unicode"
 
 	"weir/bench"
-	"weir/bench/attack"
 	"weir/bench/target"
 )
 
@@ -75,8 +74,7 @@ func (s Scenario) Against(t target.Target) ([]bench.Phase, error) {
 	for _, p := range s.Phases {
 		phase := bench.Phase{Name: p.Name, For: p.For}
 		for i, spec := range p.Attacks {
-			kind, options, err := attack.ParseSpec(spec)
-			strike := bench.Strike{Kind: kind, Options: options, Target: t}
+			strike, err := bench.NewStrike(spec, t)
 			if err == nil {
 				err = strike.Check(p.For)
 			}

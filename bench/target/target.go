@@ -119,6 +119,9 @@ func parse(raw string) (t Target, host string, port uint16, err error) {
 	bad := func(why string) (Target, string, uint16, error) {
 		return Target{}, "", 0, fmt.Errorf("target %q: %s", raw, why)
 	}
+	if raw == "" {
+		return Target{}, "", 0, errors.New("no target: give -target, such as -target http://127.0.0.1:8080/")
+	}
 	for _, c := range []byte(raw) {
 		// Host and Path are copied into request heads.
 		if c <= ' ' || c >= 0x7f {

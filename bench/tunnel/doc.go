@@ -9,7 +9,7 @@
 //	  | Write, Flush ------------------> | records, kept until they are sent  |
 //
 // A certificate is never verified: the bench connects to loopback addresses only, to servers whose certificates
-// are made up for the day, and what it measures is the server and not who it is. It offers X25519 only, so that the
+// are made up for the day, and what it measures is the server and not who it is. It uses X25519 wherever the server has it, so that the
 // client's own part of a handshake, which its latencies include, is small and the same everywhere; browsers offer a
 // hybrid with ML-KEM first, which costs both sides more.
 //

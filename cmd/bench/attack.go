@@ -16,11 +16,12 @@ import (
 
 func (c *command) attack(ctx context.Context, args []string) error {
 	if len(args) == 0 || strings.HasPrefix(args[0], "-") {
-		if len(args) > 0 && strings.Contains(args[0], "help") {
-			args = append([]string{attack.All()[0].Name}, args...)
-		} else {
-			return usage(errors.New("attack: its name comes first; bench help lists them"))
+		if len(args) > 0 && strings.TrimLeft(args[0], "-") == "help" || len(args) > 0 && args[0] == "-h" {
+			fmt.Fprint(c.stdout, "usage: bench attack NAME -target URL [flags]\n\nbench help attack NAME shows the flags of one:\n")
+			attacks(c.stdout)
+			return nil
 		}
+		return usage(errors.New("attack: its name comes first; bench help attack lists them"))
 	}
 	kind, err := attack.ByName(args[0])
 	if err != nil {
@@ -28,7 +29,7 @@ func (c *command) attack(ctx context.Context, args []string) error {
 	}
 	f := c.flags("attack " + kind.Name)
 	options := kind.Options()
-	for _, p := range attack.Table() {
+	for _, p := range kind.Table() {
 		// Func has no default to show, so it stands in the text.
 		f.Func(p.Name, fmt.Sprintf("%s (default %s)", p.Help, orNone(p.Get(options))),
 			func(v string) error {

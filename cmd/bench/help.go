@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 
 	"weir/bench/attack"
 )
@@ -11,14 +12,14 @@ import (
 const overview = `bench shows what an attack does to a server's good clients.
 
 usage:
-  bench load   -target URL [flags]          a good client alone: open-loop load, latency from when each request was due;
-                                            with -churn newcomers: a connection for each request
+  bench load   -target URL [flags]          a client alone: at a rate, latency from when each request was due, or with
+                                            -closed as fast as replies come; with -churn a connection for each request
   bench attack NAME -target URL [flags]     an attack alone
-  bench siege  -target URL -attack NAME...  a good client before, during and after attacks; with -newcomers RATE those, too
+  bench siege  -target URL -attack NAME...  a good client before, during and after attacks; with -newcomers RATE also clients that connect for each request
   bench siege  -target URL -scenario FILE   a good client throughout phases, quiet or with attacks, that a file names;
                                             bench help siege shows one, and lists those that are ready
   bench report FILE.json [-html FILE.html]  the tables of a record that -json wrote, or a page with plots
-  bench help   [load|attack|siege|report]   this text, or the flags of a command
+  bench help   [load|attack NAME|siege|report]  this text, or the flags of a command
 
 targets, on 127.0.0.0/8 and [::1] only:
   http://127.0.0.1:8080/path    HTTP/1.1
@@ -42,12 +43,16 @@ server's -metrics and -pid; siege -html FILE draws it as a page that needs no ne
 exit status: 0 good, 1 the run failed (the good client got nothing, for one), 2 a mistake on the command line
 `
 
+func attacks(w io.Writer) {
+	for _, k := range attack.All() {
+		fmt.Fprintf(w, "  %-18s %s\n", k.Name, k.Help)
+	}
+}
+
 func (c *command) help(ctx context.Context, args []string) error {
 	if len(args) == 0 {
 		fmt.Fprint(c.stdout, overview)
-		for _, k := range attack.All() {
-			fmt.Fprintf(c.stdout, "  %-18s %s\n", k.Name, k.Help)
-		}
+		attacks(c.stdout)
 		fmt.Fprint(c.stdout, epilogue)
 		return nil
 	}

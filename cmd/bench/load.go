@@ -32,10 +32,7 @@ func (g *good) flags(f *flag.FlagSet) {
 	f.DurationVar(&g.cfg.Timeout, "timeout", 2*time.Second, "of a request, counted from when it was due")
 	f.IntVar(&g.cfg.Size, "size", 0, "bytes of payload; 0: 64 in a frame or line, and a GET without a body for HTTP")
 	f.IntVar(&g.cfg.Pipeline, "pipeline", 1, "requests under way on a connection at most")
-	f.Func("arrivals", "when requests are due: constant, poisson (exponential gaps), ramp?from=RATE (evenly to the rate over the run) or burst?every=TIME (all of that time at once) (default constant)", func(v string) (err error) {
-		g.cfg.Arrivals, err = pacer.ParseArrivals(v)
-		return err
-	})
+	f.TextVar(&g.cfg.Arrivals, "arrivals", pacer.Arrivals{}, "when requests are due: constant, poisson (exponential gaps), ramp?from=RATE (evenly from that to the rate over the run) or burst?every=1s (all of a second at its beginning)")
 	f.Uint64Var(&g.cfg.Seed, "seed", 1, "of the exponential gaps")
 	f.StringVar(&g.source, "source", "", "first source address of the good client (default 127.0.0.1, or ::1)")
 	f.IntVar(&g.sources, "sources", 1, "source addresses of the good client, one after the other")
@@ -69,6 +66,7 @@ type client interface {
 	Started() <-chan struct{}
 	StartedAt() time.Time
 	At(time.Duration) latency.Summary
+	Errors() int64
 	Run(context.Context) (load.Result, error)
 }
 
@@ -84,6 +82,8 @@ func (c *command) load(ctx context.Context, args []string) error {
 	loops := f.Int("loops", 1, "event loops of each process, on a thread each")
 	processes := f.Int("processes", 0, "processes that are the client together; 0: as many as the descriptor limit asks for, one if it can be")
 	file := f.String("json", "", "write the record of the run to this file")
+	page := f.String("html", "", "draw the record as one self-contained page, and write it to this file; bench report draws it later")
+	quiet := f.Bool("quiet", false, "say nothing while it runs")
 	if err := c.parse(f, "load -target URL [flags]", args); err != nil {
 		return err
 	}
@@ -113,8 +113,8 @@ func (c *command) load(ctx context.Context, args []string) error {
 	stop := every(func() {
 		select {
 		case <-run.Started():
-			if at := time.Since(run.StartedAt()); at >= 0 {
-				show.line(bench.Progress{Phase: "load", Elapsed: at, Left: max(0, cfg.Duration-at), Good: run.At(at)})
+			if at := time.Since(run.StartedAt()); at >= 0 && !*quiet {
+				show.line(bench.Progress{Phase: "load", Elapsed: at, Left: max(0, cfg.Duration-at), Good: run.At(at), GoodErrors: run.Errors()})
 			}
 		default:
 		}
@@ -126,6 +126,9 @@ func (c *command) load(ctx context.Context, args []string) error {
 	case err != nil:
 	case result.Phases[0].OK == 0:
 		err = bench.ErrNothing
+		if result.ConnectError != "" {
+			err = fmt.Errorf("%w: connect: %s", err, result.ConnectError)
+		}
 	case ctx.Err() != nil:
 		err = fmt.Errorf("load: ended early: %w", ctx.Err())
 	}
@@ -134,6 +137,7 @@ func (c *command) load(ctx context.Context, args []string) error {
 			result.RSSBytes = sock.ResidentMost()
 		}
 		report.Load(c.stdout, result)
+		err = cmp.Or(c.drawn(*page, report.NewRecord(c.args, cfg.Seed, result, err)), err)
 	}
 	return c.record(*file, cfg.Seed, result, err)
 }

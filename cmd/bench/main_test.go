@@ -54,8 +54,8 @@ func TestMistakesAreOneLineAndStatusTwo(t *testing.T) {
 
 func TestHelp(t *testing.T) {
 	for line, want := range map[string]string{
-		"help": "connection-flood", "-h": "exit status", "help load": "-rate", "help attack": "-interval",
-		"help attack slowloris": "drips", "attack slowloris -help": "(default 2000)", "attack -help": "-conns",
+		"help": "connection-flood", "-h": "exit status", "help load": "-rate", "help attack": "slowloris", "help attack slow-read": "-sip",
+		"help attack slowloris": "drips", "attack slowloris -help": "(default 2000)", "attack -help": "help attack NAME",
 		"help siege": "-metrics", "help report": "-html", "siege --help": "self-contained", "report -h": "FILE.json", "siege -h": "-pid", "load -h": "-churn", "siege -help": "-newcomers", "help attack tls-dribble": "-records",
 		"help attack proxy-spoof": "-victim", "help attack tls-hello": "(default 1.3)", "help attack tls-handshake": "-finish",
 	} {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"flag"
 	"fmt"
 	"io"
@@ -107,12 +106,12 @@ func (in source) located(name string, err error) error {
 }
 
 // redone returns what a siege runs as a scenario: all settings, whoever made them, and the phases. Only the server's
-// process is left out, which will be another one. told are values of flags that cannot tell themselves.
-func redone(f *flag.FlagSet, told map[string]string, about string, phases []bench.Phase, specs func(i int) []string) scenario.Scenario {
+// process is left out, which will be another one.
+func redone(f *flag.FlagSet, about string, phases []bench.Phase, specs func(i int) []string) scenario.Scenario {
 	out := scenario.Scenario{About: about}
 	add := func(table string, names ...string) {
 		for _, name := range names {
-			v := cmp.Or(f.Lookup(flagOf(table, name)).Value.String(), told[flagOf(table, name)])
+			v := f.Lookup(flagOf(table, name)).Value.String()
 			if v != "" {
 				out.Settings = append(out.Settings, scenario.Setting{Table: table, Name: name, Value: v})
 			}

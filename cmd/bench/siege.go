@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"weir/bench"
-	"weir/bench/attack"
 	"weir/bench/report"
 	"weir/bench/target"
 	"weir/bench/watch"
@@ -84,9 +83,6 @@ func (c *command) siege(ctx context.Context, args []string) error {
 		}
 	}
 	var s bench.Siege
-	if *to == "" {
-		return usage(errors.New("siege: no server to attack is named: give -target, such as -target http://127.0.0.1:8080/"))
-	}
 	t, err := target.Resolve(ctx, *to, nil)
 	if err != nil {
 		return usage(in.located("target", err))
@@ -149,7 +145,7 @@ func (c *command) siege(ctx context.Context, args []string) error {
 	outcome, err := s.Run(ctx)
 	show.end()
 	record := report.NewRecord(c.args, s.Good.Seed, outcome, err)
-	record.Scenario = redone(f, map[string]string{"arrivals": s.Good.Arrivals.String()}, in.About, s.Phases, specsOf).String()
+	record.Scenario = redone(f, in.About, s.Phases, specsOf).String()
 	if len(outcome.Good.Phases) > 0 {
 		report.Siege(c.stdout, outcome)
 		err = cmp.Or(c.drawn(*page, record), err)
@@ -160,15 +156,15 @@ func (c *command) siege(ctx context.Context, args []string) error {
 // usual returns the phases that the flags make.
 func usual(before, during, after time.Duration, specs []string, t target.Target) ([]bench.Phase, error) {
 	if len(specs) == 0 {
-		return nil, errors.New("siege: name an attack, or a scenario; bench help lists them")
+		return nil, errors.New("siege: name an attack, which bench help lists, or a scenario, which bench help siege lists")
 	}
 	var strikes []bench.Strike
 	for _, spec := range specs {
-		kind, options, err := attack.ParseSpec(spec)
+		strike, err := bench.NewStrike(spec, t)
 		if err != nil {
 			return nil, err
 		}
-		strikes = append(strikes, bench.Strike{Kind: kind, Options: options, Target: t})
+		strikes = append(strikes, strike)
 	}
 	return bench.Usual(before, during, after, strikes), nil
 }
