@@ -2,22 +2,35 @@ package load
 
 import "time"
 
-// thought is a connection of a closed loop that waits before it asks again. All wait equally long, so that the first in
-// the queue is always the next.
+// thought is a request of a closed loop that a connection will make when it has thought long enough. All thoughts are
+// equally long, so that the first in the queue is always the next. A connection that is lost meanwhile takes nothing away
+// from it: whoever comes in its place thinks on.
 type thought struct {
-	i          int
-	generation uint32 // of the connection that had the reply; another one in its place has asked by itself
-	until      time.Duration
+	i     int
+	until time.Duration
 }
 
-// askAgain puts n requests under way on a connection of a closed loop, due now, unless the run is over: on one that
-// stands they have to be written, a newcomer begins to connect.
-func (l *Lane) askAgain(i, n int, now time.Duration) {
-	due := now - l.begin
-	if due >= l.cfg.Duration {
+// think ends n requests of a connection: it may make as many again, at once or after a thought.
+func (l *Lane) think(i, n int, now time.Duration) {
+	if l.cfg.Think == 0 {
+		l.conns[i].may += uint16(n)
 		return
 	}
 	for range n {
+		l.thinking.Push(thought{i, now + l.cfg.Think})
+	}
+}
+
+// askAgain puts all requests under way that a connection of a closed loop may ask, due now, unless the run is over or it
+// has to wait before it connects again. On a connection that stands they have to be written; a newcomer begins to
+// connect.
+func (l *Lane) askAgain(i int, now time.Duration) {
+	c := &l.conns[i]
+	due := now - l.begin
+	if c.may == 0 || due >= l.cfg.Duration || l.cfg.Churn && now < c.since {
+		return
+	}
+	for ; c.may > 0; c.may-- {
 		l.ask(i, due)
 	}
 	if l.cfg.Churn {
@@ -29,20 +42,27 @@ func (l *Lane) askAgain(i, n int, now time.Duration) {
 // time of one thought.
 func (l *Lane) askFirst(now time.Duration) {
 	for i := range l.conns {
-		c := &l.conns[i]
-		if !l.cfg.Churn && c.state != ready {
-			continue // it asks when it is up
-		}
 		if l.cfg.Think > 0 {
 			until := now + time.Duration(float64(l.cfg.Think)*float64(l.share.number(i))/float64(l.cfg.Conns))
 			for range l.cfg.Pipeline {
-				l.thinking.Push(thought{i, c.generation, until})
+				l.thinking.Push(thought{i, until})
 			}
 			continue
 		}
-		l.askAgain(i, l.cfg.Pipeline, now)
-		if !l.cfg.Churn {
-			l.write(i, now)
+		l.conns[i].may = uint16(l.cfg.Pipeline)
+		l.may(i, now)
+	}
+}
+
+// may lets a connection ask if it can: one that is opening asks when it is up.
+func (l *Lane) may(i int, now time.Duration) {
+	switch l.conns[i].state {
+	case ready:
+		l.askAgain(i, now)
+		l.soil(i)
+	case down:
+		if l.cfg.Churn {
+			l.askAgain(i, now)
 		}
 	}
 }
@@ -51,14 +71,8 @@ func (l *Lane) askFirst(now time.Duration) {
 func (l *Lane) wake(now time.Duration) {
 	for l.thinking.Len() > 0 && l.thinking.First().until <= now {
 		t := l.thinking.Pop()
-		c := &l.conns[t.i]
-		if c.generation != t.generation || l.cfg.Churn != (c.state == down) || int(c.asked) >= l.cfg.Pipeline {
-			continue
-		}
-		l.askAgain(t.i, 1, now)
-		if !l.cfg.Churn {
-			l.soil(t.i)
-		}
+		l.conns[t.i].may++
+		l.may(t.i, now)
 	}
 	l.clean(now)
 }

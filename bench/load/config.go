@@ -67,7 +67,13 @@ func (c *Config) complete() error {
 	if len(c.Phases) == 0 {
 		c.Phases = []latency.Phase{{Name: "run", To: c.Duration}}
 	}
-	return target.CheckLoopback(c.Target.Addr.Addr())
+	if end := c.Phases[len(c.Phases)-1].To; end > MaxDuration {
+		return fmt.Errorf("phases up to %v: must end by %v", end, MaxDuration)
+	}
+	if err := target.CheckSources(c.Sources); err != nil {
+		return err
+	}
+	return c.Target.Check()
 }
 
 func (c *Config) check() error {
@@ -82,6 +88,10 @@ func (c *Config) check() error {
 		return errors.New("closed: a closed loop has no rate and no arrivals: each connection asks when it has its reply")
 	case !c.Closed && !(c.Rate > 0 && c.Rate <= MaxRate):
 		return fmt.Errorf("rate %v: must be above 0 and at most %d requests a second", c.Rate, int(MaxRate))
+	case c.Arrivals.From > MaxRate:
+		return fmt.Errorf("arrivals: a ramp from %v: must be at most %d requests a second", c.Arrivals.From, int(MaxRate))
+	case c.Arrivals.Every > MaxDuration || c.Rate*c.Arrivals.Every.Seconds() > maxWaiting:
+		return fmt.Errorf("arrivals: a burst of %.0f requests every %v: at most %d, every %v or less", c.Rate*c.Arrivals.Every.Seconds(), c.Arrivals.Every, maxWaiting, MaxDuration)
 	case c.Think != 0 && !c.Closed:
 		return errors.New("think: is for a closed loop; in an open one the rate says when requests are due")
 	case c.Think < 0 || c.Think > time.Minute:

@@ -36,6 +36,7 @@ type conn struct {
 	generation uint32 // counts descriptors, so that late events miss
 	first      uint16 // < Pipeline
 	asked      uint16 // requests under way, ≤ Pipeline
+	may        uint16 // closed loop: requests it may ask at once; with those under way and thought about Pipeline in all
 	state      state
 	queued     bool // stands in the queue of idle connections
 	dirty      bool // stands in the list of those that have to write
@@ -132,15 +133,12 @@ func (l *Lane) up(i int, now time.Duration) {
 	c.state = ready
 	l.standing++
 	l.peak = max(l.peak, l.standing)
-	switch {
-	case c.asked > 0:
+	if l.cfg.Closed && l.begin > 0 && !l.cfg.Churn {
+		l.askAgain(i, now)
+	}
+	if c.asked > 0 {
 		l.write(i, now)
-	case l.cfg.Closed:
-		if l.begin > 0 {
-			l.askAgain(i, l.cfg.Pipeline, now)
-			l.write(i, now)
-		}
-	default:
+	} else if !l.cfg.Closed {
 		l.rejoin(i)
 	}
 }
@@ -169,44 +167,52 @@ func (l *Lane) answered(i int, got wire.Count, now time.Duration) {
 			c.pause = 0
 		}
 	}
+	if l.cfg.Closed {
+		l.think(i, n, now)
+	}
 	switch {
 	case l.cfg.Churn:
 		l.leave(i, now)
 	case got.Close:
 		// Over, and what was sent after it is not looked at.
-	case l.cfg.Closed && l.cfg.Think > 0:
-		for range n {
-			l.thinking.Push(thought{i, c.generation, now + l.cfg.Think})
-		}
 	case l.cfg.Closed:
-		l.askAgain(i, n, now)
+		l.askAgain(i, now)
 	default:
 		l.rejoin(i)
 	}
 }
 
 // withdraw takes back what was sent after the request whose reply said that it is the last: the server never looked at
-// it, so it is as if it had not been sent. In a closed loop each connection asks anew.
+// it, so it is as if it had not been sent. In an open loop it waits again, as the oldest.
 func (l *Lane) withdraw(i int) {
-	for l.conns[i].asked > 0 {
-		due := l.done(i)
-		l.sent.Add(-1)
-		if !l.cfg.Closed {
-			l.waiting.Push(due)
+	c := &l.conns[i]
+	n := int(c.asked)
+	for k := n - 1; k >= 0; k-- {
+		if l.cfg.Closed {
+			c.may++
+			continue
 		}
+		l.waiting.Unpop(l.dues[i*l.cfg.Pipeline+(int(c.first)+k)%l.cfg.Pipeline])
 	}
+	c.asked = 0
+	l.busy -= n
+	l.sent.Add(-int64(n))
 }
 
 // fail ends all requests under way, if there are any.
 func (l *Lane) fail(i int, how latency.Failure) {
-	for l.conns[i].asked > 0 {
+	c := &l.conns[i]
+	for c.asked > 0 {
+		if l.cfg.Closed {
+			c.may++
+		}
 		due, why := l.done(i), how
 		if how == latency.Timeout && l.now()-l.begin-due <= l.cfg.Timeout {
 			why = latency.Cut // another one was late, and this one goes with its connection
 		}
 		l.Latency.Fail(due, why)
 	}
-	l.conns[i].owed = 0
+	c.owed = 0
 }
 
 // cut ends a connection that is of no more use, and the requests under way on it.
@@ -249,13 +255,10 @@ func (l *Lane) leave(i int, now time.Duration) {
 		_ = c.tls.Flush(int(c.fd)) // a goodbye that finds no room is not worth waiting for
 	}
 	l.release(c, sock.Close)
-	switch {
-	case !l.cfg.Closed:
+	if l.cfg.Closed {
+		l.askAgain(i, now)
+	} else {
 		l.rejoin(i)
-	case l.cfg.Think > 0:
-		l.thinking.Push(thought{i, c.generation, now + l.cfg.Think})
-	default:
-		l.askAgain(i, 1, now)
 	}
 }
 
@@ -287,8 +290,8 @@ func (l *Lane) sweep(now time.Duration) {
 			l.late(i, now)
 		case c.state == down && now >= c.since && !l.cfg.Churn:
 			l.connect(i, now)
-		case c.state == down && now >= c.since && l.cfg.Closed && c.pause > 0 && c.asked == 0:
-			l.askAgain(i, 1, now) // the next newcomer, after one that came to nothing
+		case c.state == down && l.cfg.Closed:
+			l.askAgain(i, now) // the next newcomer, after one that came to nothing
 		case c.state == connecting && now-c.since > l.cfg.Timeout:
 			l.connectFailed(i, now, unix.ETIMEDOUT)
 		case c.state == shaking && now-c.since > l.cfg.Timeout:

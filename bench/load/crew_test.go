@@ -26,6 +26,9 @@ func TestMain(m *testing.M) {
 	case "dies":
 		fmt.Println(`{"Ready":true}`)
 		os.Exit(3)
+	case "hangs":
+		fmt.Println(`{"Ready":true}`)
+		time.Sleep(time.Minute)
 	case "babbles":
 		fmt.Println("what?")
 		os.Exit(0)

@@ -162,6 +162,13 @@ func (f *Fleet) run(ctx context.Context, i int, here func()) (*tally, error) {
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
+	go func() {
+		select {
+		case <-f.started: // a worker that hangs must not hold the others' results up
+			time.AfterFunc(time.Until(f.start)+f.cfg.Duration+f.cfg.Timeout+goodbye, kill)
+		case <-life.Done():
+		}
+	}()
 	stop := context.AfterFunc(ctx, func() {
 		in.Close()
 		time.AfterFunc(goodbye, kill)

@@ -12,6 +12,13 @@ import (
 	"weir/bench/wire"
 )
 
+// unread is a connection of which there was more to read than one turn takes.
+type unread struct {
+	i          int
+	generation uint32
+	ending     bool
+}
+
 // tlsPart is how much of a request is encrypted before the socket took what was: what a connection holds of a large
 // one is bounded by it.
 const tlsPart = 32 << 10
@@ -72,11 +79,19 @@ func (l *Lane) broke(i int, now time.Duration) {
 	l.cut(i, now)
 }
 
-// read takes what there is. A read that does not fill the buffer has emptied the socket, and anything later is told
+// readsAtOnce is how often one connection is read before the others, the clock and the end of the run have their turn: a
+// server that sends faster than it is read would hold the loop for ever.
+const readsAtOnce = 4
+
+// read takes what there is, up to a bound: what it leaves is taken up by the next poll. A read that does not fill the buffer has emptied the socket, and anything later is told
 // of anew, so that asking once more for EAGAIN is spared; unless the end, too, was told of already.
 func (l *Lane) read(i int, ending bool) {
 	c := &l.conns[i]
-	for {
+	for turn := 0; ; turn++ {
+		if turn == readsAtOnce {
+			l.unread = append(l.unread, unread{i, c.generation, ending})
+			return
+		}
 		n, err := sock.Read(int(c.fd), l.in)
 		if err == unix.EAGAIN {
 			return
@@ -144,14 +159,19 @@ func (l *Lane) take(i int, b []byte, now time.Duration) bool {
 
 // ended is the orderly end of what the server sends.
 func (l *Lane) ended(i int, now time.Duration) {
-	got := l.conns[i].replies.End()
-	got.Close = true
-	l.handle(i, got, nil, now)
+	if got := l.conns[i].replies.End(); got.OK+got.Bad > 0 {
+		l.handle(i, got, nil, now) // the end was that of a reply without a length
+		return
+	}
+	l.cut(i, now)
 }
 
 // handle acts on what the replies came to and reports whether the connection lives on.
 func (l *Lane) handle(i int, got wire.Count, bad error, now time.Duration) bool {
 	c := &l.conns[i]
+	if begun := int(c.asked) - c.owed/len(l.request.Bytes); got.OK > begun {
+		got.OK, bad = begun, wire.ErrReply // an answer to what was not asked yet is none
+	}
 	if got.OK+got.Bad > 0 && c.asked > 0 {
 		generation := c.generation
 		l.answered(i, got, now)

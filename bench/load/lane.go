@@ -50,6 +50,7 @@ type Lane struct {
 	idle     ring.Queue[int] // connections with room for a request, or free places for newcomers; the longest idle first
 	waiting  ring.Queue[time.Duration]
 	thinking ring.Queue[thought]
+	unread   []unread
 	dirty    []int // connections that were given requests and have not written
 	begun    int   // connects
 	opening  int   // connections on their way to ready

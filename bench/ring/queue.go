@@ -23,6 +23,13 @@ func (q *Queue[T]) Push(v T) {
 	q.count++
 }
 
+// Unpop puts v in front of all others, as if it had not been taken out.
+func (q *Queue[T]) Unpop(v T) {
+	q.Push(v) // for the room
+	q.head = (q.head + len(q.ring) - 1) % len(q.ring)
+	q.ring[q.head] = v
+}
+
 // First returns what [Queue.Pop] would, and leaves it there. The queue must not be empty.
 func (q *Queue[T]) First() T { return q.ring[q.head] }
 

@@ -18,6 +18,12 @@ func TestQueueIsFirstInFirstOut(t *testing.T) {
 		if q.First() != model[0] {
 			t.Fatalf("step %d: first is %d, want %d", i, q.First(), model[0])
 		}
+		if i%7 == 0 {
+			q.Unpop(-i)
+			if got := q.Pop(); got != -i {
+				t.Fatalf("step %d: got %d back", i, got)
+			}
+		}
 		if got := q.Pop(); got != model[0] {
 			t.Fatalf("step %d: got %d, want %d", i, got, model[0])
 		}

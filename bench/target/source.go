@@ -12,6 +12,22 @@ const MaxSources = 1 << 20
 // perNet is how many hosts of one /24 are used at most: .0 and .255 are left alone.
 const perNet = 254
 
+// CheckSources returns an error unless connections may come from all of these addresses: those that [Sources] returns.
+func CheckSources(all []netip.Addr) error {
+	var many []netip.Addr
+	for _, a := range all {
+		if Documentation.Contains(a) && a.Zone() == "" {
+			many = append(many, a)
+		} else if CheckLoopback(a) != nil {
+			return fmt.Errorf("source %s: loopback addresses only", a)
+		}
+	}
+	if len(many) == 0 {
+		return nil
+	}
+	return checkLocal(many)
+}
+
 // Sources returns n loopback addresses from which connections can be made, starting at first, each bound to by a
 // client that wants to be told apart. spread, 1 to 254, is how many of them share a /24 before the next /24 begins; 0
 // means 254. First must be in 127.0.0.0/8 with a last byte of 1 or more, and leaving room for spread. IPv6 has one

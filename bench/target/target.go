@@ -67,6 +67,16 @@ func CheckLoopback(a netip.Addr) error {
 	return fmt.Errorf("target %s is %w", a, ErrNotLoopback)
 }
 
+// Check returns an error unless t could have come from [Resolve]: a target that another process wrote may be anything.
+func (t Target) Check() error {
+	for _, c := range []byte(t.Host + t.Path) {
+		if c <= ' ' || c >= 0x7f {
+			return fmt.Errorf("target %q has a blank, a control character or a byte outside ASCII", t)
+		}
+	}
+	return CheckLoopback(t.Addr.Addr())
+}
+
 // Resolve parses raw and looks its host up with r (nil for net.DefaultResolver). Each address found must pass
 // [CheckLoopback], or the target as a whole is refused: a name with one foot outside could be dialed there the
 // next time it is asked for. Names are looked up once; later dials use the address kept here.

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
+	"slices"
 	"time"
 
 	"weir/bench"
@@ -87,6 +88,9 @@ func (c *command) load(ctx context.Context, args []string) error {
 	if err := c.parse(f, "load -target URL [flags]", args); err != nil {
 		return err
 	}
+	if err := positive(f, "rate", "conns", "timeout", "pipeline", "duration"); err != nil {
+		return usage(err)
+	}
 	t, err := target.Resolve(ctx, *to, nil)
 	if err != nil {
 		return usage(err)
@@ -95,9 +99,7 @@ func (c *command) load(ctx context.Context, args []string) error {
 	if err != nil {
 		return usage(err)
 	}
-	if cfg.Duration = *duration; cfg.Duration <= 0 {
-		return usage(fmt.Errorf("duration %v: must be above 0", cfg.Duration))
-	}
+	cfg.Duration = *duration
 	if cfg.Churn = *churn; *churn && !given(f, "conns") && !*closed {
 		cfg.Conns = 0
 	}
@@ -136,10 +138,14 @@ func (c *command) load(ctx context.Context, args []string) error {
 		if result.RSSBytes == 0 {
 			result.RSSBytes = sock.ResidentMost()
 		}
-		report.Load(c.stdout, result)
+		// Before the tables, which may go to a pipe that is gone.
 		err = cmp.Or(c.drawn(*page, report.NewRecord(c.args, cfg.Seed, result, err)), err)
 	}
-	return c.record(*file, cfg.Seed, result, err)
+	err = c.record(*file, cfg.Seed, result, err)
+	if len(result.Phases) > 0 {
+		report.Load(c.stdout, result)
+	}
+	return err
 }
 
 // client spreads a good client over loops and processes; 0 processes means as many as it has to have.
@@ -148,13 +154,19 @@ func (c *command) client(cfg load.Config, loops, processes int) (client, error) 
 	if err != nil {
 		return nil, err
 	}
+	room := max(1, sock.NewRoom().Size())
 	if processes == 0 {
-		room := max(1, sock.NewRoom().Size())
 		processes = (crew.Places() + room - 1) / room
 	}
 	if processes == 1 {
+		if crew.Places() > room {
+			return nil, fmt.Errorf("conns %d: there are %d descriptors for them; use more -processes, or raise ulimit -n", crew.Places(), room)
+		}
 		threads(crew.Loops())
 		return crew, nil
+	}
+	if pipes := 4 * processes; pipes > room {
+		return nil, fmt.Errorf("processes %d: they take %d descriptors and there are %d; raise ulimit -n", processes, pipes, room)
 	}
 	self, err := os.Executable()
 	if err != nil {
@@ -176,6 +188,16 @@ func (c *command) worker(ctx context.Context) error {
 		threads(loops)
 		return nil
 	})
+}
+
+// positive returns an error for a flag that was given as 0: left out it has a default, and 0 means nothing else.
+func positive(f *flag.FlagSet, names ...string) (err error) {
+	f.Visit(func(set *flag.Flag) {
+		if v := set.Value.String(); slices.Contains(names, set.Name) && (v == "0" || v == "0s") {
+			err = fmt.Errorf("%s %s: must be above 0", set.Name, v)
+		}
+	})
+	return err
 }
 
 // given reports whether a flag was set on the command line.

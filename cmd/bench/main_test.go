@@ -29,7 +29,7 @@ func TestMistakesAreOneLineAndStatusTwo(t *testing.T) {
 		"load -target http://127.0.0.1:1/ -rate -1", "load -target http://127.0.0.1:1/ -rate many", "load -target http://127.0.0.1:1/ -duration 0s",
 		"load -target http://127.0.0.1:1/ -source 10.0.0.1", "load -target http://127.0.0.1:1/ -source ::1",
 		"load -target http://127.0.0.1:1/ -closed -rate 5", "load -target http://127.0.0.1:1/ -think 1s", "load -target http://127.0.0.1:1/ -pipeline 0x", "load -target http://127.0.0.1:1/ -pipeline 2 -churn",
-		"load -target http://127.0.0.1:1/ -arrivals odd", "load -target http://127.0.0.1:1/ -arrivals burst?every=0s", "load -target http://127.0.0.1:1/ -loops 0", "load -target http://127.0.0.1:1/ -processes 11",
+		"load -target http://127.0.0.1:1/ -arrivals odd", "load -target http://127.0.0.1:1/ -arrivals burst?every=0s", "load -target http://127.0.0.1:1/ -loops 0", "load -target http://127.0.0.1:1/ -rate 0", "load -target http://127.0.0.1:1/ -timeout 0s", "load -target http://127.0.0.1:1/ -processes 1 -conns 1000000", "load -target http://127.0.0.1:1/ -processes 11",
 		"attack", "attack -target http://127.0.0.1:1/", "attack nothing", "attack slowloris", "attack slowloris -target http://192.0.2.1/",
 		"attack slowloris -target http://127.0.0.1:1/ -conns 0", "attack slowloris -target http://127.0.0.1:1/ -conns many",
 		"siege", "siege -target http://127.0.0.1:1/", "siege -target http://127.0.0.1:1/ -attack nothing",
