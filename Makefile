@@ -31,9 +31,10 @@ DEMO_ADMIN  ?= 127.0.0.1:19090
 
 .PHONY: demo
 demo: build ## start a server, attack it three ways, print before, during and after
-	@bin/server -listen http://$(DEMO_HTTP) -admin $(DEMO_ADMIN) -log-level error >/dev/null & server=$$!; \
+	@bin/server -listen http://$(DEMO_HTTP) -admin $(DEMO_ADMIN) -log-level error >bin/demo.log 2>&1 & server=$$!; \
 	trap "kill $$server 2>/dev/null" EXIT; \
 	for i in $$(seq 100); do (exec 3<>/dev/tcp/$(subst :,/,$(DEMO_ADMIN))) 2>/dev/null && break; sleep 0.05; done; \
+	kill -0 $$server 2>/dev/null || { cat bin/demo.log; exit 1; }; \
 	for attack in connection-flood frame-flood 'slowloris?conns=5000&per-net=1&interval=500ms'; do \
 	  echo "== $$attack"; \
 	  bin/bench siege -target http://$(DEMO_HTTP)/ -attack "$$attack" -before 3s -during 7s -after 2s \

@@ -22,7 +22,13 @@
 //	attack    the attacks, one file each, and their registry
 //	watch     what the server says of itself: its shed counters, its CPU and memory
 //	scenario  a siege as a file that a person can read
+//	ring      a queue in one piece of memory
+//	victim    small servers to attack, for tests
+//	peers     weir beside other servers: a program, see make bench-peers
 //	report    the record of a run as JSON, as a table, and as a page with plots
+//
+// How to use the command, and what its words mean, stands in docs/bench.md. baseline.txt is none of this: it is what make
+// bench compares the module's Go benchmarks with.
 //
 // Linux only: it counts on epoll, /proc and the whole of 127.0.0.0/8 being local.
 package bench

@@ -18,6 +18,14 @@ const (
 	lastPause  = 250 * time.Millisecond
 )
 
+// state is where a connection stands.
+//
+//	down -- connect --> connecting -- connected --> [ shaking -- shaken --> ] ready -- cut, leave --> down
+//	  ^                     | connectFailed            | shakeFailed
+//	  +---------------------+--------------------------+
+//
+// Who ends a connection: cut fails the requests under way and counts; reopen drops and connects again, at once or
+// after a pause; drop resets; leave ends a newcomer's in order; late, connectFailed and shakeFailed say why and call those.
 type state uint8
 
 const (

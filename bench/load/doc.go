@@ -14,6 +14,11 @@
 // Against a target that speaks TLS each connection is a tunnel.Conn, its handshake driven by the same loop; what a
 // handshake costs this side is part of the latencies it belongs to.
 //
+// The way of a request, and the files it takes: it is due (takeDue in send.go; in a closed loop askAgain in closed.go),
+// waits for a connection (dispatch, send.go), is put under way on one (ask, conn.go) and written (io.go); its reply is read
+// and counted (io.go), and handled (answered, conn.go). conn.go opens, gives up and closes connections, shake.go makes
+// their TLS handshakes. crew.go and fleet.go spread a client, tally.go adds up.
+//
 // A [Lane] runs on one goroutine with epoll; what it counts can be read meanwhile by any goroutine. A [Crew] is one client
 // on several loops, a [Fleet] one in several processes, for more connections than one has descriptors. However it is
 // spread, the server sees the same requests at the same instants, and the histograms are added up, not averaged.

@@ -5,10 +5,10 @@
 // Then come the phases, in order. A phase without attacks is quiet; the attacks of one phase run all at once and have
 // ended before the next phase's begin. The good client, and newcomers when there are any, run throughout.
 //
-//	about  = "a flood, then the same with slow clients beside it"   # one line, shown by bench help siege
+//	about  = "a flood, then the same with slow clients beside it"   # one line of what it is about
 //	target = "http://127.0.0.1:8080/"     # under attack; also good-target, metrics, shed-metric, shed-label
 //	pid    = [1234]                       # of the server, whose CPU and memory are read
-//	seed   = 7                            # of all that is random in the clients' pace
+//	seed   = 7                            # of exponential gaps (arrivals)
 //
 //	[good]                                # or leave it out
 //	rate    = 500                         # as the flag -rate; likewise conns, timeout, size, source, sources, arrivals, ...
