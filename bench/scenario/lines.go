@@ -140,6 +140,9 @@ func (s *scanner) quoted() {
 		switch {
 		case strings.HasPrefix(s.text[s.i:], quote):
 			s.i += len(quote)
+			for n := 0; len(quote) == 3 && n < 2 && strings.HasPrefix(s.text[s.i:], quote[:1]); n++ {
+				s.i++ // up to two quotes at the end are part of a long string
+			}
 			return
 		case len(quote) == 1 && s.text[s.i] == '\n':
 			return

@@ -43,6 +43,9 @@ func Parse(file, text string, good []string) (Scenario, error) {
 	if len(text) > maxBytes {
 		return Scenario{}, p.At(0, "has more than %d KiB", maxBytes>>10)
 	}
+	if line, why := excess(text); why != "" {
+		return Scenario{}, p.At(line, "%s", why)
+	}
 	var root map[string]any
 	if _, err := toml.Decode(text, &root); err != nil {
 		return Scenario{}, p.syntax(err)

@@ -5,9 +5,9 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
 
 	"weir/bench"
+	"weir/bench/printable"
 	"weir/bench/target"
 )
 
@@ -59,13 +59,8 @@ func (e *Error) Error() string {
 
 // At returns an error for a line of the scenario.
 func (s Scenario) At(line int, format string, args ...any) error {
-	why := strings.Map(func(r rune) rune {
-		if unicode.IsPrint(r) {
-			return r
-		}
-		return '?' // the file may be anybody's, and the error goes to a terminal
-	}, fmt.Sprintf(format, args...))
-	return &Error{s.File, line, why}
+	// The file may be anybody's, and the error goes to a terminal.
+	return &Error{s.File, line, printable.Text(fmt.Sprintf(format, args...))}
 }
 
 // Against returns the phases for a siege of that target. What an attack cannot do there is an error with its line.
