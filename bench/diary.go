@@ -1,8 +1,10 @@
 package bench
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -19,7 +21,7 @@ type Stretch struct {
 	RSSBytes int64            `json:"rss_bytes,omitempty"` // at its end
 }
 
-// Cost puts what both sides paid in relation to what was refused in a phase with attacks.
+// Cost puts what both sides paid in relation to what was shed in a phase with attacks.
 type Cost struct {
 	Phase string `json:"phase"`
 	// Refused is how many units the server shed: by its own counters, or if it has none the connections that
@@ -94,12 +96,30 @@ func (d *diary) stretches(phases []Phase) []Stretch {
 		a, b := d.pages[i], d.pages[i+1]
 		s := Stretch{Name: p.Name, Wall: b.at.Sub(a.at)}
 		if a.sheds != nil && b.sheds != nil {
-			s.Sheds = watch.Grown(a.sheds, b.sheds)
+			s.Sheds = fewer(watch.Grown(a.sheds, b.sheds))
 		}
 		if a.usage != nil && b.usage != nil {
 			s.CPU, s.RSSBytes = max(0, b.usage.CPU-a.usage.CPU), b.usage.RSSBytes
 		}
 		out = append(out, s)
+	}
+	return out
+}
+
+// fewer leaves the [maxSampledReasons] most frequent reasons apart and counts the rest as otherReasons.
+func fewer(sheds map[string]int64) map[string]int64 {
+	if len(sheds) <= maxSampledReasons {
+		return sheds
+	}
+	out := make(map[string]int64)
+	for i, k := range slices.SortedFunc(maps.Keys(sheds), func(a, b string) int {
+		return cmp.Or(cmp.Compare(sheds[b], sheds[a]), cmp.Compare(a, b))
+	}) {
+		if i >= maxSampledReasons {
+			out[otherReasons] = watch.Sum(out[otherReasons], sheds[k])
+			continue
+		}
+		out[k] = watch.Sum(out[k], sheds[k])
 	}
 	return out
 }
@@ -127,7 +147,7 @@ func cost(o Outcome, phase string) *Cost {
 	if attacked != nil && attacked.Sheds != nil {
 		c.CountedBy, c.Refused = "server", 0
 		for _, n := range attacked.Sheds {
-			c.Refused += n
+			c.Refused = watch.Sum(c.Refused, n)
 		}
 	}
 	if c.Refused == 0 {
@@ -148,5 +168,5 @@ func lasted(o Outcome, phase string) bool {
 
 // String is for remarks in logs.
 func (c Cost) String() string {
-	return fmt.Sprintf("%d refused (counted by the %s), server %v and attacker %v of CPU each", c.Refused, c.CountedBy, c.ServerCPU, c.AttackerCPU)
+	return fmt.Sprintf("%d shed (counted by the %s), server %v and attacker %v of CPU each", c.Refused, c.CountedBy, c.ServerCPU, c.AttackerCPU)
 }

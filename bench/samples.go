@@ -19,8 +19,8 @@ const (
 	// samplePatience bounds one sample, below sampleEvery: a page that does not come costs its own sample only.
 	samplePatience = 900 * time.Millisecond
 	// maxSampledReasons bounds the labels that samples tell apart, so that a server with a label for each client
-	// cannot fill the memory: with at most a sample a second for MaxSiege that is 601 small maps. The rest is
-	// counted as otherReasons.
+	// cannot fill the memory: with at most a sample a second for MaxSiege that is 601 small maps. Phases tell as many
+	// apart. The rest is counted as otherReasons.
 	maxSampledReasons = 64
 	otherReasons      = "(other)"
 )
@@ -153,7 +153,7 @@ func (s *sampler) shed(now *Sample, page map[string]float64) {
 	}
 	var all int64
 	for reason, n := range watch.Grown(s.sheds, page) {
-		all += n
+		all = watch.Sum(all, n)
 		if !slices.Contains(s.reasons, reason) {
 			if len(s.reasons) >= maxSampledReasons {
 				reason = otherReasons
@@ -164,7 +164,7 @@ func (s *sampler) shed(now *Sample, page map[string]float64) {
 		if now.Sheds == nil {
 			now.Sheds = make(map[string]int64)
 		}
-		now.Sheds[reason] += n
+		now.Sheds[reason] = watch.Sum(now.Sheds[reason], n)
 	}
 	now.Shed = &all
 }

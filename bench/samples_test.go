@@ -3,6 +3,7 @@ package bench
 import (
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"os"
 	"strings"
@@ -49,6 +50,33 @@ func TestSamplesTellOnlySoManyReasonsApart(t *testing.T) {
 		if len(now.Sheds) != maxSampledReasons+1 || *now.Shed != 20_000 || now.Sheds[otherReasons] != 2*(10_000-maxSampledReasons) {
 			t.Errorf("%d reasons, %d in all, %d others", len(now.Sheds), *now.Shed, now.Sheds[otherReasons])
 		}
+	}
+}
+
+func TestCountsOfAnyServerStayPositive(t *testing.T) {
+	s := &sampler{}
+	s.shed(&Sample{}, map[string]float64{})
+	var now Sample
+	s.shed(&now, map[string]float64{"a": 9e18, "b": 9e18})
+	if *now.Shed != math.MaxInt64 {
+		t.Errorf("%d in all", *now.Shed)
+	}
+	d := &diary{counter: &watch.Counter{}, pages: []reading{{sheds: map[string]float64{}}, {sheds: map[string]float64{"a": 9e18, "b": 9e18}}}}
+	o := Outcome{Server: d.stretches([]Phase{{Name: During}}), Attacks: []Struck{{Phase: During}}}
+	if c := cost(o, During); c == nil || c.Refused != math.MaxInt64 {
+		t.Errorf("the cost is %v", c)
+	}
+}
+
+func TestPhasesTellOnlySoManyReasonsApart(t *testing.T) {
+	page := map[string]float64{}
+	for i := range 10_000 {
+		page[fmt.Sprint(i)] = float64(1 + i/9_990)
+	}
+	d := &diary{counter: &watch.Counter{}, pages: []reading{{sheds: map[string]float64{}}, {sheds: page}}}
+	got := d.stretches([]Phase{{Name: During}})[0].Sheds
+	if len(got) != maxSampledReasons+1 || got["9999"] != 2 || got[otherReasons] != 10_010-20-(maxSampledReasons-10) {
+		t.Errorf("%d reasons: %v", len(got), got)
 	}
 }
 

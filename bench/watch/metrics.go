@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"math"
 	"net"
 	"net/http"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
 
+	"weir/bench/printable"
 	"weir/bench/target"
 )
 
@@ -19,6 +21,8 @@ const (
 	scrapeTimeout = 2 * time.Second
 	// maxPageBytes bounds what is read of one page.
 	maxPageBytes = 8 << 20
+	// maxLabelBytes bounds the value of a label, which stands in a record once a second.
+	maxLabelBytes = 80
 )
 
 // Counter reads one labelled counter from a page in the Prometheus text format.
@@ -47,8 +51,8 @@ func NewCounter(t target.Target, name, label string) *Counter {
 	}}
 }
 
-// Read returns the counter's value for each value of its label, summed over other labels. A page without the
-// counter gives an empty map.
+// Read returns the counter's value for each value of its label, summed over other labels. Values of the label are made
+// fit for a terminal and cut to 80 bytes: the server is under attack, or an attacker's. A page without the counter gives an empty map.
 func (c *Counter) Read(ctx context.Context) (map[string]float64, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.url, nil)
 	if err != nil {
@@ -77,20 +81,33 @@ func parse(page io.Reader, name, label string) (map[string]float64, error) {
 		value := m.GetCounter().GetValue() + m.GetUntyped().GetValue() + m.GetGauge().GetValue()
 		for _, l := range m.GetLabel() {
 			if l.GetName() == label {
-				out[l.GetValue()] += value
+				out[printable.Cut(printable.Text(l.GetValue()), maxLabelBytes)] += value
 			}
 		}
 	}
 	return out, nil
 }
 
-// Grown returns by how much each value of after exceeds that of before; those that did not grow are left out.
+// Grown returns by how much each value of after exceeds that of before, at most what an int64 holds; those that did not
+// grow are left out.
 func Grown(before, after map[string]float64) map[string]int64 {
 	out := make(map[string]int64)
 	for k, v := range after {
-		if d := int64(v - before[k]); d > 0 {
-			out[k] = d
+		d := v - before[k]
+		switch {
+		case d >= math.MaxInt64: // what converting it gives is the machine's to say
+			out[k] = math.MaxInt64
+		case d >= 1:
+			out[k] = int64(d)
 		}
 	}
 	return out
+}
+
+// Sum returns a + b, at most what an int64 holds: a server may count as it likes. Neither may be negative.
+func Sum(a, b int64) int64 {
+	if a > math.MaxInt64-b {
+		return math.MaxInt64
+	}
+	return a + b
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"net/netip"
 	"os"
@@ -32,6 +33,7 @@ h_count 1
 `
 
 func TestParse(t *testing.T) {
+	long := strings.Repeat("x", 20_000)
 	for _, c := range []struct {
 		name, in, counter string
 		want              map[string]float64
@@ -40,6 +42,8 @@ func TestParse(t *testing.T) {
 		{"without a type", page, "untyped_total", map[string]float64{"x": 9}},
 		{"a counter without the label", page, "weir_connections", map[string]float64{}},
 		{"no such counter", page, "nothing", map[string]float64{}},
+		{"a label that is a terminal's", "a{reason=\"x\x1b[2J\\ny\u202e\"} 1\n", "a", map[string]float64{"x?[2J?y?": 1}},
+		{"long labels", "a{reason=\"" + long + "1\"} 1\na{reason=\"" + long + "2\"} 2\n", "a", map[string]float64{long[:80] + "...": 3}},
 		{"an empty page", "", "weir_shed_total", map[string]float64{}},
 	} {
 		got, err := parse(strings.NewReader(c.in), c.counter, "reason")
@@ -120,5 +124,25 @@ func TestStatOfAProcessWithAnOddName(t *testing.T) {
 		if _, err := parseStat(s); err == nil {
 			t.Errorf("%q passed", s)
 		}
+	}
+}
+
+func TestCountsBeyondAllBoundsStayPositive(t *testing.T) {
+	for _, c := range []struct {
+		after, before float64
+		want          map[string]int64
+	}{
+		{9e18, 0, map[string]int64{"a": 9e18}}, {1e19, 0, map[string]int64{"a": math.MaxInt64}}, {math.Inf(1), 0, map[string]int64{"a": math.MaxInt64}},
+		{math.Inf(1), math.Inf(1), map[string]int64{}}, {math.NaN(), 0, map[string]int64{}}, {0, 9e18, map[string]int64{}}, {0.5, 0, map[string]int64{}},
+	} {
+		if got := Grown(map[string]float64{"a": c.before}, map[string]float64{"a": c.after}); !reflect.DeepEqual(got, c.want) {
+			t.Errorf("from %v to %v: %v, want %v", c.before, c.after, got, c.want)
+		}
+	}
+	if got := Sum(9e18, 9e18); got != math.MaxInt64 {
+		t.Errorf("sum %d", got)
+	}
+	if got := Sum(math.MaxInt64-1, 1); got != math.MaxInt64 {
+		t.Errorf("sum %d", got)
 	}
 }
