@@ -154,14 +154,14 @@ func (r Record) JSON() ([]byte, error) {
 	return append(b, '\n'), nil
 }
 
-// Write writes the record to a file, which it creates or replaces.
+// Write writes the record to a file, which it creates or replaces, whole or not at all; see [Put].
 func (r Record) Write(path string) error {
 	b, err := r.JSON()
 	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(path, b, 0o644); err != nil {
-		return fmt.Errorf("write report: %w", err)
+	if err := Put(path, b); err != nil {
+		return fmt.Errorf("write record: %w", err)
 	}
 	return nil
 }
