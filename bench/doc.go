@@ -25,6 +25,7 @@
 //	ring      a queue in one piece of memory
 //	victim    small servers to attack, for tests
 //	peers     weir beside other servers: a program, see make bench-peers
+//	printable text from servers and strangers made fit for a terminal
 //	report    the record of a run as JSON, as a table, and as a page with plots
 //
 // How to use the command, and what its words mean, stands in docs/bench.md. baseline.txt is none of this: it is what make

@@ -3,7 +3,6 @@ package report
 import (
 	"cmp"
 	"fmt"
-	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -29,7 +28,7 @@ func figures(o bench.Outcome) ([]figure, error) {
 	if o.Newcomers != nil {
 		d.lane("new", "Newcomers", *o.Newcomers)
 	}
-	d.refusals()
+	d.sheds()
 	d.server()
 	d.attackers()
 	d.cost()
@@ -68,7 +67,7 @@ func (d *drafts) lane(id, who string, r load.Result) {
 			p50[i], p99[i], most[i] = s.P50.Seconds(), s.P99.Seconds(), s.Max.Seconds()
 		}
 		if s.ForSecs > 0 {
-			ok[i], bad[i] = s.Goodput, float64(s.Errors)/s.ForSecs
+			ok[i], bad[i] = s.Goodput, min(float64(s.Errors)/s.ForSecs, maxAmount)
 			failures = failures || s.Errors > 0
 		}
 		if r.Setup.Rate > 0 {
@@ -103,20 +102,17 @@ func told(phases []latency.Summary, of func(latency.Summary) string) string {
 	return text
 }
 
-// refusals draws what the server shed, by reason, the most frequent ones by name. A page that did not come makes its
+// sheds draws what the server shed, by reason, the most frequent ones by name. A page that did not come makes its
 // neighbours one longer interval.
-func (d *drafts) refusals() {
+func (d *drafts) sheds() {
 	pages := slices.DeleteFunc(slices.Clone(d.o.Samples), func(s bench.Sample) bool { return s.Shed == nil })
 	pages = apart(pages)
 	if len(pages) < 2 {
 		return
 	}
 	final := pages[len(pages)-1]
-	reasons := slices.SortedFunc(maps.Keys(final.Sheds), func(a, b string) int {
-		return cmp.Or(cmp.Compare(final.Sheds[b], final.Sheds[a]), cmp.Compare(a, b))
-	})
-	named := reasons[:min(len(reasons), chart.Styles-1)]
-	c := chart.Chart{ID: "refusals", Title: "Refused by the server", Format: number, Stack: true, X: between(pages),
+	named := drawn(d.o.Samples)
+	c := chart.Chart{ID: "sheds", Title: "Shed by the server", Format: number, Stack: true, X: between(pages),
 		Desc: fmt.Sprintf("By reason; %s in all.", count(*final.Shed))}
 	rest := rates(pages, func(s bench.Sample) float64 { return float64(*s.Shed) })
 	for i, reason := range named {
@@ -127,10 +123,20 @@ func (d *drafts) refusals() {
 		c.Series = append(c.Series, chart.Series{Name: reason, Style: i + 1, Y: y})
 		c.Desc += fmt.Sprintf(" %s: %s.", reason, count(final.Sheds[reason]))
 	}
-	if len(reasons) > len(named) {
-		c.Series = append(c.Series, chart.Series{Name: fmt.Sprintf("%d other reasons", len(reasons)-len(named)), Style: chart.Styles, Y: rest})
+	if more := len(final.Sheds) - len(named); more > 0 {
+		c.Series = append(c.Series, chart.Series{Name: fmt.Sprintf("%d other reasons", more), Style: chart.Styles, Y: rest})
 	}
 	d.add(c, "Units a second by reason, from the server's own counters.")
+}
+
+// drawn returns the reasons that are drawn by name: those most frequent at the end.
+func drawn(samples []bench.Sample) []string {
+	for _, s := range slices.Backward(samples) {
+		if s.Shed != nil {
+			return frequent(s.Sheds, chart.Styles-1)
+		}
+	}
+	return nil
 }
 
 // server draws the server's CPU and memory.
@@ -177,7 +183,7 @@ const (
 	maxBars  = 24
 )
 
-// cost draws what a refusal cost both sides, in each phase.
+// cost draws what shedding a unit cost both sides, in each phase.
 func (d *drafts) cost() {
 	var bars []chart.Bar
 	desc := ""
@@ -199,14 +205,14 @@ func (d *drafts) cost() {
 	if len(bars) == 0 {
 		return
 	}
-	text := "The server's part includes what it spent on attackers that it did not refuse."
+	text := "The server's part includes what it spent on attackers that it did not shed."
 	if len(d.o.Costs) == 1 {
 		text = fmt.Sprintf("%s units, counted by the %s. ", count(d.o.Costs[0].Refused), d.o.Costs[0].CountedBy) + text
 	}
 	if bars = bars[:min(len(bars), maxBars)]; !both || len(bars) == maxBars {
 		text += " The rest is in the table below."
 	}
-	const title = "CPU for each unit refused"
+	const title = "CPU for each unit shed"
 	svg, err := chart.Bars("cost", title, desc, bars)
 	d.err = cmp.Or(d.err, err)
 	d.out = append(d.out, figure{Title: title, SVG: svg, Text: text})

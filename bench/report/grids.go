@@ -73,7 +73,7 @@ func orNone(s string) string {
 }
 
 func costGrid(all []bench.Cost) grid {
-	g := grid{Title: "Cost of refusing", Head: []string{"phase", "units refused", "counted by", "server CPU above quiet, each", "attacker CPU, each"}}
+	g := grid{Title: "Cost of shedding", Head: []string{"phase", "units shed", "counted by", "server CPU above quiet, each", "attacker CPU, each"}}
 	for _, c := range all {
 		g.Rows = append(g.Rows, []string{c.Phase, count(c.Refused), "the " + c.CountedBy, Duration(c.ServerCPU), Duration(c.AttackerCPU)})
 	}
@@ -165,7 +165,7 @@ func attackGrid(stages []stage) grid {
 	add("attacker CPU", func(a attack.Result) string { return Duration(a.CPU) })
 	number("connections begun", func(a attack.Result) int64 { return a.Attempts })
 	number("established", func(a attack.Result) int64 { return a.Established })
-	number("refused", func(a attack.Result) int64 { return a.Refused })
+	number("connect refused", func(a attack.Result) int64 { return a.Refused })
 	number("unanswered", func(a attack.Result) int64 { return a.TimedOut })
 	number("failed on this side", func(a attack.Result) int64 { return a.Local })
 	number("reset by the server", func(a attack.Result) int64 { return a.Resets })
@@ -204,7 +204,7 @@ func serverGrids(all []bench.Stretch) []grid {
 	}
 	var out []grid
 	if read {
-		g := grid{Title: "Refused by the server", Head: head}
+		g := grid{Title: "Shed by the server", Head: head}
 		for _, k := range slices.Sorted(maps.Keys(reasons)) {
 			row := []string{k}
 			for _, s := range all {
@@ -255,8 +255,8 @@ func redo(r Record, o bench.Outcome) []grid {
 	add("bench GOMAXPROCS", fmt.Sprint(m.MaxProcs))
 	add("seed", fmt.Sprint(r.Seed))
 	add("ended", r.Time.UTC().Format(time.RFC3339))
-	for _, p := range o.Programs {
-		add("server command", Shell(p.Command))
+	for _, p := range o.Programs[:min(len(o.Programs), maxLines)] {
+		add("server command", short(Shell(p.Command), 10*maxTextBytes))
 		add("server commit", p.Commit)
 		add("server Go", p.Go)
 	}
@@ -326,6 +326,7 @@ func data(o bench.Outcome) []grid {
 
 func sampleGrid(all []bench.Sample) grid {
 	g := grid{Title: "Server and attackers over time, since the first sample", Head: []string{"at", "shed", "by reason", "CPU", "resident", "connections begun", "refused or ended"}}
+	named := drawn(all)
 	for _, s := range all {
 		shed, cpu, resident := "?", "?", "?"
 		if s.Shed != nil {
@@ -335,8 +336,9 @@ func sampleGrid(all []bench.Sample) grid {
 			cpu, resident = Duration(*s.CPU), mebibytes(float64(s.RSSBytes))
 		}
 		var by []string
-		for _, k := range slices.Sorted(maps.Keys(s.Sheds)) {
-			by = append(by, fmt.Sprintf("%s %d", k, s.Sheds[k]))
+		sheds := only(s.Sheds, named)
+		for _, k := range slices.Sorted(maps.Keys(sheds)) {
+			by = append(by, fmt.Sprintf("%s %d", k, sheds[k]))
 		}
 		g.Rows = append(g.Rows, []string{fmt.Sprintf("%.2f s", s.AtSecs), shed, strings.Join(by, ", "), cpu, resident, count(s.Attempts), count(s.Refused)})
 	}

@@ -12,6 +12,7 @@ import (
 	"weir/bench"
 	"weir/bench/latency"
 	"weir/bench/load"
+	"weir/bench/printable"
 	"weir/bench/report/chart"
 )
 
@@ -23,10 +24,11 @@ var pageTemplate = template.Must(template.New("page").Parse(pageText))
 // The bounds of what is drawn, so that a record made by a stranger cannot have the page grow without end. A siege of
 // ten minutes has 1,200 slices and 601 samples.
 const (
-	maxSlices = 10_000
-	maxSecs   = 86_400
-	maxPhases = 4 * bench.MaxPhases // each is in every drawing
-	maxStruck = 4 * bench.MaxStrikes
+	maxSlices  = 1_500
+	maxSamples = 1_000
+	maxSecs    = 86_400
+	maxPhases  = 2 * bench.MaxPhases // each is in every drawing
+	maxStruck  = 2 * bench.MaxStrikes
 )
 
 // page is what the template shows.
@@ -70,10 +72,13 @@ func HTML(w io.Writer, r Record) error {
 	default:
 		return fmt.Errorf("draw record: of kind %q, and only siege and load have a course to draw", r.Kind)
 	}
-	if err := drawable(o); err != nil {
-		return err
+	if err := bounded(o); err != nil {
+		return fmt.Errorf("draw record: %w", err)
 	}
-	p := page{Title: title(r, o), Subtitle: subtitle(r, o), Failure: r.Failure, Command: Shell(append([]string{"bench"}, r.Command...)), Scenario: r.Scenario, Remarks: o.Remarks}
+	command := Shell(append([]string{"bench"}, r.Command...))
+	o, r = siegeTamed(o), recordTamed(r)
+	p := page{Title: title(r, o), Subtitle: subtitle(r, o), Failure: r.Failure, Command: printable.Cut(printable.Text(command), maxCommandBytes),
+		Scenario: r.Scenario, Remarks: o.Remarks}
 	p.Cards, p.Shaded = cards(o), shadedText(attacked(stages(o)))
 	var err error
 	if p.Figures, err = figures(o); err != nil {
@@ -86,38 +91,58 @@ func HTML(w io.Writer, r Record) error {
 	return nil
 }
 
-// drawable says no to what would make a page without end or without sense.
-func drawable(o bench.Outcome) error {
-	timelines := [][]latency.Summary{o.Good.Timeline, o.Good.Phases}
+// bounded says no to what would make tables and a page without end or without sense.
+func bounded(o bench.Outcome) error {
+	timelines, phases := [][]latency.Summary{o.Good.Timeline}, [][]latency.Summary{o.Good.Phases}
+	lanes := []load.Result{o.Good}
 	if o.Newcomers != nil {
-		timelines = append(timelines, o.Newcomers.Timeline, o.Newcomers.Phases)
+		lanes = append(lanes, *o.Newcomers)
+		timelines, phases = append(timelines, o.Newcomers.Timeline), append(phases, o.Newcomers.Phases)
 	}
-	if len(o.Good.Phases) > maxPhases || len(o.Server) > maxPhases || len(o.Costs) > maxPhases {
-		return fmt.Errorf("draw record: more than %d phases", maxPhases)
+	for _, r := range lanes {
+		if r.TLS != nil {
+			phases = append(phases, r.TLS.Phases)
+		}
 	}
+	if slices.ContainsFunc(phases, func(all []latency.Summary) bool { return len(all) > maxPhases }) || len(o.Server) > maxPhases || len(o.Costs) > maxPhases {
+		return fmt.Errorf("more than %d phases", maxPhases)
+	}
+	timelines = append(timelines, phases...)
 	if len(o.Attacks) > maxStruck {
-		return fmt.Errorf("draw record: more than %d attacks", maxStruck)
+		return fmt.Errorf("more than %d attacks", maxStruck)
 	}
-	if len(o.Samples) > maxSlices {
-		return fmt.Errorf("draw record: more than %d samples", maxSlices)
+	if len(o.Samples) > maxSamples {
+		return fmt.Errorf("more than %d samples", maxSamples)
 	}
 	for _, t := range timelines {
 		if len(t) > maxSlices {
-			return fmt.Errorf("draw record: more than %d slices", maxSlices)
+			return fmt.Errorf("more than %d slices", maxSlices)
 		}
 		for _, s := range t {
 			if !within(s.FromSecs) || !within(s.ForSecs) {
-				return fmt.Errorf("draw record: a slice is not within %d seconds", maxSecs)
+				return fmt.Errorf("a slice is not within %d seconds", maxSecs)
 			}
 		}
 	}
 	for _, s := range o.Samples {
 		if !within(s.AtSecs) {
-			return fmt.Errorf("draw record: a sample is not within %d seconds", maxSecs)
+			return fmt.Errorf("a sample is not within %d seconds", maxSecs)
 		}
 	}
 	return nil
 }
+
+// recordTamed is siegeTamed for what a record says beside its result, the command left out.
+func recordTamed(r Record) Record {
+	scenario := r.Scenario
+	r.Result, r.Scenario, r.Command = nil, "", nil
+	r = tamed(r)
+	r.Scenario = printable.Lines(printable.Cut(scenario, maxScenarioBytes))
+	return r
+}
+
+// maxScenarioBytes is what a scenario may have to be run again.
+const maxScenarioBytes = 128 << 10
 
 func within(secs float64) bool { return secs >= 0 && secs <= maxSecs }
 
@@ -200,10 +225,10 @@ func cards(o bench.Outcome) []card {
 		}
 	}
 	if refused > 0 {
-		out = append(out, card{count(int64(refused)), "units refused " + when + ", counted by the " + o.Costs[0].CountedBy})
+		out = append(out, card{count(int64(refused)), "units shed " + when + ", counted by the " + o.Costs[0].CountedBy})
 	}
 	if by > 0 {
-		text := "attacker's CPU to the server's, for each unit refused"
+		text := "attacker's CPU to the server's, for each unit shed"
 		out = append(out, card{digits(attackers/server) + " : 1", text})
 	}
 	return out

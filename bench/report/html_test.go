@@ -81,11 +81,11 @@ func plots(page string) string {
 
 func TestPageHasAllPlotsAndTables(t *testing.T) {
 	page := draws(t, []string{"siege", "-attack", "slowloris?conns=5&rate=1"}, besieged(), nil)
-	if got, want := plots(page), "good-latency good-goodput new-latency new-goodput refusals server-cpu server-memory attackers cost"; got != want {
+	if got, want := plots(page), "good-latency good-goodput new-latency new-goodput sheds server-cpu server-memory attackers cost"; got != want {
 		t.Errorf("plots %s, want %s", got, want)
 	}
 	for _, w := range []string{
-		"<caption>Good client on http://127.0.0.1:8080/</caption>", "<caption>Attacks</caption>", "<caption>Refused by the server</caption>", "<caption>Machine and build</caption>",
+		"<caption>Good client on http://127.0.0.1:8080/</caption>", "<caption>Attacks</caption>", "<caption>Shed by the server</caption>", "<caption>Machine and build</caption>",
 		"bench siege -attack &#39;slowloris?conns=5&amp;rate=1&#39;", // so that a shell reads it
 		"3 other reasons", `class="shade" x="151.8"`, "prefers-color-scheme: dark", "Content-Security-Policy", "before: p50 87.1us",
 	} {
@@ -131,7 +131,7 @@ func many() bench.Outcome {
 func TestPageOfManyPhases(t *testing.T) {
 	page := draws(t, nil, many(), nil)
 	for _, w := range []string{
-		"<caption>Phases</caption>", "<caption>Cost of refusing</caption>", `>18<title>slow-read 17: connection-flood</title></text>`,
+		"<caption>Phases</caption>", "<caption>Cost of shedding</caption>", `>18<title>slow-read 17: connection-flood</title></text>`,
 		`<th scope="row">slow-read 19: slowloris</th>`, "in 19 phases with attacks", "Shaded are the phases with attacks: 2 slow-read 1, 3 slow-read 2, ", "Siege: connection-flood, tls-handshake, proxy-spoof, slowloris<",
 	} {
 		if !strings.Contains(page, w) {
@@ -229,12 +229,22 @@ func TestHostileRecords(t *testing.T) {
 		"phases without number":  func(o *bench.Outcome) { o.Good.Phases = make([]latency.Summary, maxPhases+1) },
 		"attacks without number": func(o *bench.Outcome) { o.Attacks = make([]bench.Struck, maxStruck+1) },
 		"costs without number":   func(o *bench.Outcome) { o.Costs = make([]bench.Cost, maxPhases+1) },
-		"samples without number": func(o *bench.Outcome) { o.Samples = make([]bench.Sample, maxSlices+1) },
+		"samples without number": func(o *bench.Outcome) { o.Samples = make([]bench.Sample, maxSamples+1) },
+		"handshakes without number": func(o *bench.Outcome) {
+			o.Good.TLS = &load.Handshakes{Phases: make([]latency.Summary, maxPhases+1)}
+		},
 	} {
 		o := besieged()
 		spoil(&o)
 		if HTML(&bytes.Buffer{}, Record{Kind: "siege", Result: o}) == nil {
 			t.Errorf("%s was drawn", why)
+		}
+		b, err := NewRecord(nil, 7, o, nil).JSON()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Parse(b); err == nil || strings.Count(err.Error(), "record") != 1 {
+			t.Errorf("%s was read: %v", why, err)
 		}
 	}
 	for why, text := range map[string]string{"no JSON": "{", "no kind": "{}", "another kind": `{"kind":"x"}`, "no result": `{"kind":"siege"}`,
@@ -252,12 +262,12 @@ func TestHostileRecords(t *testing.T) {
 	}
 }
 
-func TestLongNamesOfPhasesAreCutInDrawings(t *testing.T) {
+func TestLongNamesOfPhasesAreCut(t *testing.T) {
 	o := besieged()
 	o.Good.Phases = slices.Clone(o.Good.Phases)
 	long := strings.Repeat("\u00e9", 100_000)
 	o.Good.Phases[1].Name, o.Attacks = long, []bench.Struck{{Phase: long, Result: attack.Result{Name: "silent"}}}
-	if page := draws(t, nil, o, nil); len(page) < len(long) || len(page) > 20*len(long) {
+	if page := draws(t, nil, o, nil); len(page) > len(long) {
 		t.Errorf("%d bytes", len(page))
 	}
 }

@@ -80,7 +80,8 @@ func kind(result any) string {
 // maxRecordBytes bounds a record that is read: one of ten minutes has less than 3 MB.
 const maxRecordBytes = 64 << 20
 
-// Parse reads a record's JSON; Result is then a value of the type that Kind names. What a stranger wrote is an error
+// Parse reads a record's JSON; Result is then a value of the type that Kind names. More phases, attacks, slices or samples
+// than any siege has are an error. What a stranger wrote is an error
 // or is shown as it stands, and never runs.
 func Parse(b []byte) (Record, error) {
 	var raw json.RawMessage
@@ -91,13 +92,17 @@ func Parse(b []byte) (Record, error) {
 	var err error
 	switch r.Kind {
 	case "siege":
-		r.Result, err = siege(raw)
+		var o bench.Outcome
+		o, err = siege(raw)
+		r.Result, err = o, cmp.Or(err, bounded(o))
 	case "load":
-		r.Result, err = result[load.Result](raw)
+		var l load.Result
+		l, err = result[load.Result](raw)
+		r.Result, err = l, cmp.Or(err, bounded(bench.Outcome{Good: l}))
 	case "attack":
 		r.Result, err = result[attack.Result](raw)
 	default:
-		err = fmt.Errorf("kind %q: want siege, load or attack", r.Kind)
+		err = fmt.Errorf("kind %.40q: want siege, load or attack", r.Kind)
 	}
 	if err != nil {
 		return Record{}, fmt.Errorf("read record: %w", err)

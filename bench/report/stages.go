@@ -67,6 +67,9 @@ func shadedText(all []stage) string {
 	return "Shaded are the phases with attacks: " + strings.Join(out, ", ") + "."
 }
 
+// maxShadeBytes bounds what stands in a drawing once for each slice of time.
+const maxShadeBytes = 120
+
 // shades are the stages with attacks as drawings show them.
 func shades(all []stage) []chart.Shade {
 	var out []chart.Shade
@@ -76,16 +79,7 @@ func shades(all []stage) []chart.Shade {
 			name = "attack" // of a plain siege, where there is but one
 		}
 		out = append(out, chart.Shade{Interval: chart.Interval{From: s.From, To: s.From + s.For}, Name: short(name, bench.MaxPhaseName), Number: s.Number,
-			Text: short(s.Name+": "+s.names(), 200)})
+			Text: short(s.Name+": "+s.names(), maxShadeBytes)})
 	}
 	return out
-}
-
-// short cuts a text that stands in a drawing once for each slice of time, where a record made by a stranger could have
-// it grow without end.
-func short(text string, most int) string {
-	if len(text) <= most {
-		return text
-	}
-	return strings.ToValidUTF8(text[:most], "") + "..."
 }

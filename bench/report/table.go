@@ -1,7 +1,6 @@
 package report
 
 import (
-	"cmp"
 	"fmt"
 	"io"
 	"maps"
@@ -14,15 +13,17 @@ import (
 	"weir/bench/attack"
 	"weir/bench/latency"
 	"weir/bench/load"
+	"weir/bench/watch"
 )
 
 // Siege writes a siege as tables.
 func Siege(w io.Writer, o bench.Outcome) {
+	o = siegeTamed(o)
 	fmt.Fprintln(w, "good client"+on(o.Good))
-	Load(w, o.Good)
+	client(w, o.Good)
 	if o.Newcomers != nil {
 		fmt.Fprintln(w, "\nnewcomers"+on(*o.Newcomers)+", a connection for each request")
-		Load(w, *o.Newcomers)
+		client(w, *o.Newcomers)
 	}
 	all := stages(o)
 	several := len(attacked(all)) > 1
@@ -34,7 +35,7 @@ func Siege(w io.Writer, o bench.Outcome) {
 			if !several || i > 0 {
 				fmt.Fprintln(w)
 			}
-			Attack(w, a)
+			strike(w, a)
 		}
 	}
 	sheds(w, o.Server)
@@ -53,16 +54,16 @@ func costs(w io.Writer, all []bench.Cost) {
 	fmt.Fprintln(w)
 	if len(all) == 1 {
 		c := all[0]
-		fmt.Fprintf(w, "refused %s: %d (counted by the %s)", bench.When(c.Phase), c.Refused, c.CountedBy)
+		fmt.Fprintf(w, "shed %s: %d (counted by the %s)", bench.When(c.Phase), c.Refused, c.CountedBy)
 		if c.ServerCPU > 0 {
 			fmt.Fprintf(w, "; server CPU above quiet %s for each", Duration(c.ServerCPU))
 		}
 		fmt.Fprintf(w, "; attacker CPU %s for each\n", Duration(c.AttackerCPU))
 		return
 	}
-	fmt.Fprintln(w, "cost of refusing, CPU for each; the server's above the first quiet phase")
+	fmt.Fprintln(w, "cost of shedding, CPU for each; the server's above the first quiet phase")
 	t := table(w)
-	fmt.Fprintln(t, "phase\trefused\tcounted by\tserver\tattackers\t")
+	fmt.Fprintln(t, "phase\tshed\tcounted by\tserver\tattackers\t")
 	for _, c := range all {
 		fmt.Fprintf(t, "%s\t%d\tthe %s\t%s\t%s\t\n", c.Phase, c.Refused, c.CountedBy, Duration(c.ServerCPU), Duration(c.AttackerCPU))
 	}
@@ -70,9 +71,11 @@ func costs(w io.Writer, all []bench.Cost) {
 }
 
 // Load writes a good client's run, or newcomers', as tables.
-func Load(w io.Writer, r load.Result) {
-	phases(w, r.Phases)
-	client(w, r)
+func Load(w io.Writer, r load.Result) { client(w, loadTamed(r)) }
+
+func client(w io.Writer, r load.Result) {
+	rows(w, "goodput/s", r.Phases)
+	sums(w, r)
 	if h := r.TLS; h != nil {
 		handshakes(w, r.Target, *h)
 	}
@@ -96,9 +99,11 @@ func handshakes(w io.Writer, to string, h load.Handshakes) {
 }
 
 // Attack writes what an attack came to.
-func Attack(w io.Writer, a attack.Result) {
+func Attack(w io.Writer, a attack.Result) { strike(w, attackTamed(a)) }
+
+func strike(w io.Writer, a attack.Result) {
 	fmt.Fprintf(w, "%s on %s, %s, attacker CPU %s\n", a.Name, a.Target, Duration(a.Took), Duration(a.CPU))
-	fmt.Fprintf(w, "  connections  %d begun, %d established, %d refused, %d unanswered, %d failed on this side\n",
+	fmt.Fprintf(w, "  connections  %d begun, %d established, %d connect refused, %d unanswered, %d failed on this side\n",
 		a.Attempts, a.Established, a.Refused, a.TimedOut, a.Local)
 	fmt.Fprintf(w, "  ended        %d reset and %d closed by the server (%d of them answered), %d open at the end\n",
 		a.Resets, a.Closes, a.Answered, a.Open)
@@ -126,9 +131,7 @@ func spread(w io.Writer, name string, r latency.Range) {
 	}
 }
 
-// phases writes one line for each phase that had a length.
-func phases(w io.Writer, all []latency.Summary) { rows(w, "goodput/s", all) }
-
+// rows writes one line for each phase that had a length.
 func rows(w io.Writer, what string, all []latency.Summary) {
 	t := table(w)
 	fmt.Fprintln(t, "phase\t"+what+"\tp50\tp99\tp99.9\tmax\terrors\t")
@@ -149,7 +152,8 @@ func failures(s latency.Summary) string {
 	return strings.Join(out, ", ")
 }
 
-func client(w io.Writer, r load.Result) {
+// sums writes what the client did in all.
+func sums(w io.Writer, r load.Result) {
 	fmt.Fprintf(w, "client: %d requests sent, %d connections cut, %d connects failed", r.Sent, r.Cuts, r.ConnectFailures)
 	if r.ConnectError != "" {
 		fmt.Fprintf(w, " (%s)", r.ConnectError)
@@ -170,7 +174,7 @@ func client(w io.Writer, r load.Result) {
 // wide is how many phases or attacks stand beside each other as columns. More are written below each other.
 const wide = 6
 
-// sheds writes the server's refusals by reason, a column for each phase or, of many, a line.
+// sheds writes what the server shed by reason, a column for each phase or, of many, a line.
 func sheds(w io.Writer, all []bench.Stretch) {
 	reasons := map[string]bool{}
 	read := false
@@ -223,10 +227,8 @@ func shedBy(s bench.Stretch) (sum, by string) {
 	}
 	var all int64
 	var parts []string
-	for _, k := range slices.SortedFunc(maps.Keys(s.Sheds), func(a, b string) int {
-		return cmp.Or(cmp.Compare(s.Sheds[b], s.Sheds[a]), cmp.Compare(a, b))
-	}) {
-		all += s.Sheds[k]
+	for _, k := range frequent(s.Sheds, len(s.Sheds)) {
+		all = watch.Sum(all, s.Sheds[k])
 		parts = append(parts, fmt.Sprintf("%s %d", k, s.Sheds[k]))
 	}
 	return fmt.Sprint(all), strings.Join(parts, ", ")
