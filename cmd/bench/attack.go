@@ -51,6 +51,9 @@ func (c *command) attack(ctx context.Context, args []string) error {
 	if err := kind.Check(options, t); err != nil {
 		return usage(err)
 	}
+	if err := writable(*file, ""); err != nil {
+		return err
+	}
 	threads(options.Loops)
 	counts := new(attack.Counts)
 	show, start := c.progress(), time.Now()
@@ -61,13 +64,10 @@ func (c *command) attack(ctx context.Context, args []string) error {
 	result, err := attack.Run(ctx, kind, options, t, sock.NewRoom(), counts)
 	stop()
 	show.end()
-	if err == nil {
-		report.Attack(c.stdout, result)
-		if result.Established == 0 && result.Refused == 0 {
-			err = fmt.Errorf("attack %s reached nothing at %s", kind.Name, t)
-		}
+	if err == nil && result.Established == 0 && result.Refused == 0 {
+		err = fmt.Errorf("attack %s reached nothing at %s", kind.Name, t)
 	}
-	return c.record(*file, 0, result, err)
+	return c.finish(report.NewRecord(c.args, 0, result, err), *file, "", err)
 }
 
 func orNone(s string) string {

@@ -9,7 +9,10 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
+	"strings"
 	"syscall"
+
+	"weir/bench/printable"
 )
 
 // The exit statuses.
@@ -20,6 +23,8 @@ const (
 )
 
 func main() {
+	// Writing to a pipe that nobody reads any more is then an error like any other, and costs no record.
+	signal.Ignore(syscall.SIGPIPE)
 	ctx, stop := interruptible()
 	defer stop()
 	c := command{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, terminal: isTerminal(os.Stderr)}
@@ -54,17 +59,27 @@ func usage(err error) error {
 
 func (c *command) run(ctx context.Context, args []string) int {
 	c.args = args
+	out := &output{w: c.stdout}
+	c.stdout = out
 	err := c.dispatch(ctx, args)
+	if err == nil || errors.Is(err, flag.ErrHelp) {
+		err = out.failure()
+	}
 	var mistake usageError
 	switch {
-	case err == nil, errors.Is(err, flag.ErrHelp):
+	case err == nil:
 		return exitOK
 	case errors.As(err, &mistake):
-		fmt.Fprintln(c.stderr, "bench:", err)
+		c.say(err)
 		return exitUsage
 	}
-	fmt.Fprintln(c.stderr, "bench:", err)
+	c.say(err)
 	return exitFailed
+}
+
+// say writes an error as one line. It may hold what a server or a record said.
+func (c *command) say(err error) {
+	fmt.Fprintln(c.stderr, "bench:", printable.Text(strings.ReplaceAll(err.Error(), "\n", "; ")))
 }
 
 func (c *command) dispatch(ctx context.Context, args []string) error {
@@ -100,6 +115,17 @@ func (c *command) flags(name string) *flag.FlagSet {
 // parse parses all of args; nothing may be left over. Asked for help it writes that to stdout and returns
 // flag.ErrHelp.
 func (c *command) parse(f *flag.FlagSet, synopsis string, args []string) error {
+	if err := c.flagged(f, synopsis, args); err != nil {
+		return err
+	}
+	if f.NArg() > 0 {
+		return usage(fmt.Errorf("%s: nothing is to follow the flags, found %q", f.Name(), f.Arg(0)))
+	}
+	return nil
+}
+
+// flagged is parse up to the first word that is no flag's; that and what follows are left to f.Args.
+func (c *command) flagged(f *flag.FlagSet, synopsis string, args []string) error {
 	err := f.Parse(args)
 	switch {
 	case errors.Is(err, flag.ErrHelp):
@@ -109,8 +135,6 @@ func (c *command) parse(f *flag.FlagSet, synopsis string, args []string) error {
 		return err
 	case err != nil:
 		return usage(fmt.Errorf("%s: %w", f.Name(), err))
-	case f.NArg() > 0:
-		return usage(fmt.Errorf("%s: nothing is to follow the flags, found %q", f.Name(), f.Arg(0)))
 	}
 	return nil
 }

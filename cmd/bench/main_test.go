@@ -36,7 +36,7 @@ func TestMistakesAreOneLineAndStatusTwo(t *testing.T) {
 		"siege -target http://127.0.0.1:1/ -attack slowloris -metrics http://192.0.2.1/", "siege -target http://127.0.0.1:1/ -attack slowloris -metrics frames://127.0.0.1:1",
 		"siege -target http://127.0.0.1:1/ -attack slowloris -pid x", "siege -target http://127.0.0.1:1/ -attack slowloris -during 0s",
 		"siege -target http://127.0.0.1:1/ -good-target http://192.0.2.1/ -attack slowloris",
-		"report", "report -html x.html", "report x.json -nothing", "report x.json y.json",
+		"report", "report -html x.html", "report -html", "report -html x.html x.json y.json", "report x.json -nothing", "report x.json y.json",
 		"load -target https://192.0.2.1/", "load -target https://127.0.0.1:1/ -tls-version 1.1", "load -target frames+tls://127.0.0.1", "load -target http://127.0.0.1:1/ -churn -conns -1",
 		"attack tls-hello -target http://127.0.0.1:1/", "attack tls-handshake -target https://127.0.0.1:1/ -version 1", "attack tls-dribble -target https://127.0.0.1:1/ -size 0",
 		"attack proxy-spoof -target http://127.0.0.1:1/ -form odd", "attack proxy-spoof -target http://127.0.0.1:1/ -version 3", "attack proxy-spoof -target http://127.0.0.1:1/ -victim me",

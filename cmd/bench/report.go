@@ -5,28 +5,24 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"strings"
 
-	"weir/bench"
-	"weir/bench/attack"
-	"weir/bench/load"
 	"weir/bench/report"
 )
 
 // report shows a record again: as tables, and as a page when one is wanted.
 func (c *command) report(_ context.Context, args []string) error {
-	file := ""
-	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
-		file, args = args[0], args[1:]
-	}
 	f := c.flags("report")
 	html := f.String("html", "", "draw the record of a siege or load as one self-contained page, and write it to this file")
-	if err := c.parse(f, "report FILE.json [-html FILE.html]\n\nWithout -html it prints the tables.", args); err != nil {
+	const synopsis = "report FILE.json [-html FILE.html]\n\nWithout -html it prints the tables."
+	if err := c.flagged(f, synopsis, args); err != nil {
 		return err
 	}
+	file := f.Arg(0)
 	if file == "" {
-		return usage(errors.New("report: the file that -json wrote comes first"))
+		return usage(errors.New("report: name the file that -json wrote"))
+	}
+	if err := c.parse(f, synopsis, f.Args()[1:]); err != nil { // flags may stand on both sides of it
+		return err
 	}
 	r, err := report.Read(file)
 	if err != nil {
@@ -35,14 +31,7 @@ func (c *command) report(_ context.Context, args []string) error {
 	if *html != "" {
 		return draw(*html, r)
 	}
-	switch result := r.Result.(type) {
-	case bench.Outcome:
-		report.Siege(c.stdout, result)
-	case load.Result:
-		report.Load(c.stdout, result)
-	case attack.Result:
-		report.Attack(c.stdout, result)
-	}
+	c.tables(r.Result)
 	return nil
 }
 
@@ -52,7 +41,7 @@ func draw(file string, r report.Record) error {
 	if err := report.HTML(&page, r); err != nil {
 		return err
 	}
-	if err := os.WriteFile(file, page.Bytes(), 0o644); err != nil {
+	if err := report.Put(file, page.Bytes()); err != nil {
 		return fmt.Errorf("write page: %w", err)
 	}
 	return nil

@@ -43,6 +43,22 @@ func TestReportShowsARecordAgain(t *testing.T) {
 	}
 }
 
+func TestFlagsOfReportStandOnEitherSide(t *testing.T) {
+	dir := t.TempDir()
+	file, page := filepath.Join(dir, "x.json"), filepath.Join(dir, "x.html")
+	if err := os.WriteFile(file, []byte(`{"kind":"load","result":{"phases":[{"name":"run","for_seconds":1}]}}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{{"report", "-html", page, file}, {"report", file, "-html", page}, {"report", "-html=" + page, file}} {
+		if status, stdout, stderr := call(t, args...); status != exitOK || stdout != "" || stderr != "" {
+			t.Errorf("%q: status %d, %q, %q", args, status, stdout, stderr)
+		}
+		if err := os.Remove(page); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 func TestReportsThatCannotBeMadeAreFailures(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "x.json")
 	if err := os.WriteFile(file, []byte("{}"), 0o600); err != nil {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -133,6 +132,9 @@ func (c *command) siege(ctx context.Context, args []string) error {
 		}
 		return usage(err)
 	}
+	if err := writable(*file, *page); err != nil {
+		return err
+	}
 	lanes := 1
 	if s.Newcomers != nil {
 		lanes++
@@ -146,11 +148,7 @@ func (c *command) siege(ctx context.Context, args []string) error {
 	show.end()
 	record := report.NewRecord(c.args, s.Good.Seed, outcome, err)
 	record.Scenario = redone(f, in.About, s.Phases, specsOf).String()
-	if len(outcome.Good.Phases) > 0 {
-		report.Siege(c.stdout, outcome)
-		err = cmp.Or(c.drawn(*page, record), err)
-	}
-	return cmp.Or(c.write(*file, record), err)
+	return c.finish(record, *file, *page, err)
 }
 
 // usual returns the phases that the flags make.
