@@ -82,8 +82,11 @@ func TestNoRecordMakesAnEnormousPage(t *testing.T) {
 		why, name string
 		most      int
 	}{
-		{"short names", "x", 8 << 20}, {"names of a usual length", strings.Repeat("'", 60), 12 << 20}, {"names without end", strings.Repeat("'", 20_000), 12 << 20},
+		{"names of a usual length", strings.Repeat("'", 60), 12 << 20}, {"names without end", strings.Repeat("'", 20_000), 12 << 20},
 	} {
+		if testing.Short() && len(c.name) > 1000 {
+			continue // a record of 63 MB
+		}
 		r := greedy(t, c.name)
 		var page, text bytes.Buffer
 		if err := HTML(&page, r); err != nil {
