@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"flag"
 	"fmt"
@@ -111,6 +110,9 @@ func (c *command) load(ctx context.Context, args []string) error {
 	if err != nil {
 		return usage(err)
 	}
+	if err := writable(*file, *page); err != nil {
+		return err
+	}
 	show := c.progress()
 	stop := every(func() {
 		select {
@@ -138,14 +140,8 @@ func (c *command) load(ctx context.Context, args []string) error {
 		if result.RSSBytes == 0 {
 			result.RSSBytes = sock.ResidentMost()
 		}
-		// Before the tables, which may go to a pipe that is gone.
-		err = cmp.Or(c.drawn(*page, report.NewRecord(c.args, cfg.Seed, result, err)), err)
 	}
-	err = c.record(*file, cfg.Seed, result, err)
-	if len(result.Phases) > 0 {
-		report.Load(c.stdout, result)
-	}
-	return err
+	return c.finish(report.NewRecord(c.args, cfg.Seed, result, err), *file, *page, err)
 }
 
 // client spreads a good client over loops and processes; 0 processes means as many as it has to have.
@@ -204,17 +200,4 @@ func positive(f *flag.FlagSet, names ...string) (err error) {
 func given(f *flag.FlagSet, name string) (yes bool) {
 	f.Visit(func(set *flag.Flag) { yes = yes || set.Name == name })
 	return yes
-}
-
-// record writes the JSON file, if one is wanted, and returns why the run failed, if it did.
-func (c *command) record(file string, seed uint64, result any, failure error) error {
-	return cmp.Or(c.write(file, report.NewRecord(c.args, seed, result, failure)), failure)
-}
-
-// write writes the JSON file, if one is wanted.
-func (c *command) write(file string, r report.Record) error {
-	if file == "" {
-		return nil
-	}
-	return r.Write(file)
 }

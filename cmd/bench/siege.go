@@ -82,6 +82,9 @@ func (c *command) siege(ctx context.Context, args []string) error {
 		}
 	}
 	var s bench.Siege
+	if err := positive(f, "rate", "conns", "timeout", "pipeline"); err != nil {
+		return usage(err)
+	}
 	t, err := target.Resolve(ctx, *to, nil)
 	if err != nil {
 		return usage(in.located("target", err))
