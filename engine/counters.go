@@ -17,6 +17,7 @@ type counters struct {
 	faults            [codec.Faults]uint64
 	bytesIn, bytesOut uint64
 	writes, wakes     uint64
+	sendfile          uint64 // of bytesOut: of files that were never read
 	panics            uint64
 	shakesBegun       uint64
 	shakesFailed      uint64
@@ -114,6 +115,7 @@ func (e *Engine) sum() Snapshot {
 		s.BytesIn += r.bytesIn
 		s.BytesOut += r.bytesOut
 		s.Writes += r.writes
+		s.Sendfile += r.sendfile
 		s.Panics += r.panics
 		s.HandshakesBegun += r.shakesBegun
 		s.HandshakesFailed += r.shakesFailed

@@ -49,6 +49,8 @@ type loop struct {
 	// is written to another connection than the present one, before it is encrypted.
 	plain, cipher, stray []byte
 
+	pulled int // bytes that the present wake has taken from a source
+
 	shakes     shakes
 	spareIntro []*intro
 	// Bytes of the present read that the guard has not been told of, and what it said of them.
@@ -150,7 +152,7 @@ func (l *loop) wake(c *conn, ev uint32) {
 
 // enter begins a wake of c: what it writes is gathered in l.out.
 func (l *loop) enter(c *conn) {
-	l.cur = c
+	l.cur, l.pulled = c, 0
 	l.uncharged, l.verdict = 0, guard.Verdict{} // a panic may have left them
 }
 
@@ -185,6 +187,10 @@ func (l *loop) panicked(c *conn, gen uint32, p any, stack []byte) {
 		return
 	}
 	l.shedEvent(c, guard.ShedPanic, panicText(p), stack)
+	if c.src != nil { // in the middle of an answer: nothing can be said
+		l.end(c, true)
+		return
+	}
 	defer func() {
 		if recover() != nil {
 			l.drop(c, guard.OK)
@@ -210,7 +216,7 @@ func (l *loop) settle(c *conn) {
 	if l.draining {
 		l.retire(c)
 	}
-	if c.state&(closing|lingering) == closing && c.out == nil {
+	if c.state&(closing|lingering) == closing && c.out == nil && c.src == nil {
 		if l.farewell(c); c.state&gone == 0 && c.out == nil {
 			l.finish(c)
 		}

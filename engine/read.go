@@ -96,6 +96,9 @@ func (l *loop) charge(c *conn) (r guard.Reason) {
 
 // proceed serves what is kept, and acts on the end of the stream when nothing is left to serve.
 func (l *loop) proceed(c *conn) {
+	if c.src != nil && !l.pull(c) {
+		return
+	}
 	if c.state&(stops|again) == 0 {
 		l.serveKept(c)
 	}
@@ -142,6 +145,9 @@ func (l *loop) offer(c *conn) bool {
 	h := &c.held
 	h.lo += l.give(c, codec.Unit{Kind: h.kind, N: h.n, Data: c.in.B[c.inOff+h.lo : c.inOff+h.hi : c.inOff+h.hi]})
 	if h.lo < h.hi && c.state&(gone|closing) == 0 {
+		if c.src != nil && l.pull(c) {
+			l.yield(c)
+		}
 		return false
 	}
 	if c.state&gone == 0 {
@@ -151,7 +157,7 @@ func (l *loop) offer(c *conn) bool {
 			l.unkeep(c)
 		}
 	}
-	return true
+	return c.src == nil || l.pull(c)
 }
 
 // give offers a unit to the session, as often as it takes a piece and there is room for the next.
@@ -160,8 +166,8 @@ func (l *loop) give(c *conn, u codec.Unit) (taken int) {
 	for {
 		n := c.sess.Serve(c, u)
 		taken += n
-		if n >= len(u.Data) || c.state&(gone|closing) != 0 {
-			return taken
+		if n >= len(u.Data) || c.state&(gone|closing|busy|pulling) != 0 {
+			return taken // a rest is offered when the work is done or the source has ended
 		}
 		u.Data = u.Data[n:]
 		if l.flush(c); c.state&gone != 0 {
@@ -232,9 +238,15 @@ func (l *loop) serve(c *conn, b []byte) (used int) {
 		if took < len(u.Data) && c.state&closing == 0 {
 			at := int(uintptr(unsafe.Pointer(&u.Data[0])) - uintptr(unsafe.Pointer(&b[used])))
 			c.held = held{kind: u.Kind, n: u.N, lo: at + took, hi: at + len(u.Data)}
+			if c.src != nil && l.pull(c) {
+				l.yield(c) // what is held is offered in the next turn
+			}
 			return used
 		}
 		used += u.N
+		if c.src != nil && !l.pull(c) {
+			return used
+		}
 		if c.state&stops != 0 {
 			return used
 		}

@@ -76,6 +76,7 @@ func (l *loop) finish(c *conn) {
 	c.inOff = 0
 	c.state |= lingering
 	c.state &^= blocked | throttled | again
+	l.settled(c)
 	c.wakeAt(1)
 	if c.state&paused != 0 {
 		c.state &^= paused
@@ -153,7 +154,11 @@ func (l *loop) closed(c *conn) {
 		}
 	}()
 	if c.sess != nil {
-		c.sess.Closed()
+		defer c.sess.Closed()
+	}
+	if s := c.src; s != nil {
+		c.src = nil
+		s.Release()
 	}
 }
 
@@ -198,7 +203,7 @@ func (l *loop) overdue(id guard.ID, r guard.Reason) {
 		}
 		c.state |= closing
 	default: // the peer's message did not arrive in time
-		if c.stage != service.Between && c.out == nil && c.state&(closing|busy) == 0 {
+		if c.stage != service.Between && c.out == nil && c.state&(closing|busy|pulling) == 0 {
 			l.refuse(c, r, service.TooSlow)
 			c.state &^= politely // it sends next to nothing: no need to wait for it
 			return

@@ -20,6 +20,9 @@ type Snapshot struct {
 	BytesIn, BytesOut uint64
 	// Writes counts write calls: answers of one wake go out together.
 	Writes uint64
+	// Sendfile counts the bytes of files that the kernel sent out of its page cache. BytesOut has
+	// them too.
+	Sendfile uint64
 	// AcceptErrors counts failed accepts by errno name, for example "EMFILE".
 	AcceptErrors map[string]uint64
 	Panics       uint64

@@ -9,7 +9,8 @@ type timer struct {
 	at   mono.Time
 	c    *conn // with gen; or
 	gen  uint32
-	look bool // for what a drip has gathered; else to end a throttling
+	look bool // for what a drip has gathered
+	pull bool // for a source that had nothing; else to end a throttling
 	ln   *listener
 }
 
@@ -68,6 +69,8 @@ func (l *loop) fire(t timer) {
 	switch {
 	case t.look:
 		l.look(c)
+	case t.pull:
+		c.Ready()
 	case c.state&throttled != 0:
 		c.state &^= throttled
 		l.resume(c)

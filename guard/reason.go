@@ -55,6 +55,7 @@ const (
 	ShedMemory    // -max-buffered, all connections together
 	ShedWork      // the worker pool's queue is full
 	ShedPanic     // a handler panicked
+	ShedAnswer    // the rest of an answer could not be had: its file was cut short, its disk failed
 
 	reasonCount
 )
@@ -119,6 +120,7 @@ var reasonTable = [Reasons]reasonRow{
 	ShedMemory:           {"memory", "all connections together hold too many bytes", "max-buffered", Suspect},
 	ShedWork:             {"work", "too much work is waiting for the worker pool", "workers", Suspect},
 	ShedPanic:            {"panic", "a handler failed", "", Normal},
+	ShedAnswer:           {"answer", "the rest of an answer could not be had: its file was cut short or could not be read", "", Normal},
 }
 
 // Label is the reason's stable name for metrics and logs: lower case, hyphens, no spaces.

@@ -104,12 +104,23 @@ type Conn interface {
 	// Room is how many bytes Write may take now without exceeding the connection's -max-out.
 	// It is at least half of -max-out when Serve is called, less what a done of Work has written.
 	Room() int
-	// Close sends what is queued, then ends the connection in order. No further unit is served.
+	// Close sends what is queued, and what a source that was given to Send still has, then ends the
+	// connection in order. No further unit is served.
 	Close()
+	// Send has the engine pull an answer from s as the peer takes it, behind what Write has queued:
+	// for what is too large to be queued. Until s has ended no further unit is served, nothing is
+	// read, and a Write is a bug that ends the connection, as is a second Send. It is for the
+	// connection's own callbacks. When the connection has gone or is closing, s is released at once.
+	Send(s Source)
+	// Ready says that the source, which had paused, has more. It does nothing at any other time. Of
+	// the Conns of one Opener any may call it for any other.
+	Ready()
 	// Work runs f on the bounded worker pool (any goroutine: f must not touch c) and then done
-	// on the loop, unless the connection has gone. Until done has run no further unit is served
-	// and nothing is read. It reports false, and calls neither, when the pool's queue is full or
-	// work is under way already: the session should then answer that it is overloaded.
+	// on the loop, unless the connection has gone. Until done has run no further unit is served,
+	// nothing is read and no source is pulled. It reports false, and calls neither, when the pool's
+	// queue is full or work is under way already: the session should then answer that it is
+	// overloaded. A session that cannot answer before the work is done takes nothing of the unit
+	// and is offered it again.
 	Work(f, done func()) bool
 	// Peer is the address that the connection counts as; the zero AddrPort for unix sockets.
 	Peer() netip.AddrPort
@@ -117,6 +128,8 @@ type Conn interface {
 	Listener() string
 	// Draining reports that the server is stopping: answer, then close.
 	Draining() bool
+	// Now is the loop's time, read once a wake: of use only in comparison with other instants.
+	Now() time.Duration
 	// Date is the current time as an HTTP date (RFC 9110 5.6.7), 29 bytes, made once a second.
 	// The slice is the loop's and valid during the callback.
 	Date() []byte
