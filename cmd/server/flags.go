@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	static "weir/engine/service/files"
 	"weir/guard/bucket"
 	"weir/guard/budget"
 	"weir/internal/acme"
@@ -136,6 +137,26 @@ var flags = []group{
 		{name: "acme-cache", kind: text, unit: "DIRECTORY", value: "/var/lib/weir/acme", check: checkPath,
 			setting: func(s *settings) any { return &s.acme.Cache },
 			help:    "Where keys and certificates are kept, for their owner only: one that is open to others is refused"},
+	}},
+	{"Files", []row{
+		{name: "files", kind: text, unit: "DIRECTORY", check: checkDirectory, schemes: "http https",
+			limit: func(l *limits) any { return &l.files },
+			help:  "Serve the files below this directory, and nothing outside of it. Names that begin with a dot are hidden, but for /.well-known/; compressed siblings (.br, .zst, .gz) are sent to who takes them"},
+		{name: "index", kind: text, unit: "NAME", value: "index.html", check: checkIndex, schemes: "http https", when: (*settings).hasFiles,
+			limit: func(l *limits) any { return &l.index },
+			help:  "The file that answers for its directory; off is none"},
+		{name: "list", kind: toggle, value: "false", schemes: "http https", when: (*settings).hasFiles,
+			limit: func(l *limits) any { return &l.list },
+			help:  "Show the names in directories that have no index"},
+		{name: "dotfiles", kind: toggle, value: "false", schemes: "http https", when: (*settings).hasFiles,
+			limit: func(l *limits) any { return &l.dotFiles },
+			help:  "Serve names that begin with a dot as well"},
+		{name: "max-age", kind: duration, value: "0", min: int64(time.Second), max: int64(maxLifetime), zero: "ask each time", schemes: "http https", when: (*settings).hasFiles,
+			limit: func(l *limits) any { return &l.maxAge },
+			help:  "How long clients may use a file again without asking whether it has changed, whole seconds"},
+		{name: "max-open-files", kind: count, value: "0", auto: "1024, at most an eighth of the descriptor limit", min: 16, max: 1 << 20, zero: "automatic", when: (*settings).hasFiles,
+			setting: func(s *settings) any { return &s.maxOpenFiles },
+			help:    "Files that are open at once, those being sent included; each loop has an equal share. They are added to fd-reserve unless that is given. With more different files under way than this, further ones are answered 503"},
 	}},
 	{"Frames and bytes", []row{
 		{name: "source-frame-rate", kind: rate, value: "2000", bench: benchRate, max: bucket.MaxRate, zero: "no limit",
@@ -282,6 +303,22 @@ func eachRow(visit func(*row)) {
 func checkPath(value string) error {
 	if value == "" || strings.ContainsRune(value, 0) {
 		return errors.New("must be the path of a file")
+	}
+	return nil
+}
+
+// checkDirectory takes any path; whether there is such a directory is seen when it is opened.
+func checkDirectory(value string) error {
+	if value == "" || strings.ContainsRune(value, 0) {
+		return errors.New("must be the path of a directory")
+	}
+	return nil
+}
+
+// checkIndex takes a plain name, and off.
+func checkIndex(value string) error {
+	if value == "" || static.CheckIndex(value) != nil {
+		return errors.New("must be off or the plain name of a file such as index.html")
 	}
 	return nil
 }

@@ -65,7 +65,7 @@ func three(r *row) [3]string {
 		return [3]string{"optional", "required", "off"}
 	case r.kind == word:
 		return [3]string{r.words[1], r.words[1], r.words[1]}
-	case r.name == "acme-domain", r.kind == files, r.kind == text && r.unit == "FILE", r.kind == text && r.unit == "DIRECTORY":
+	case r.name == "acme-domain", r.kind == files, r.kind == text && r.unit == "FILE", r.kind == text && r.unit == "DIRECTORY", r.name == "index":
 		return [3]string{"a.example", "b.example", "c.example"}
 	case r.name == "acme-email":
 		return [3]string{"a@a.example", "b@b.example", "c@c.example"}
@@ -103,6 +103,10 @@ var beside = map[string][]string{
 	"tls-client-ca":   {"-listen=https://:1", "-tls-self-signed"},
 	"tls-client-auth": {"-listen=https://:1", "-tls-self-signed", "-tls-client-ca=ca"},
 	"acme-domain":     {"-listen=https://:1"},
+	"index":           {"-files=."},
+	"list":            {"-files=."},
+	"dotfiles":        {"-files=."},
+	"max-age":         {"-files=."},
 }
 
 func TestEveryFlagInEveryPlace(t *testing.T) {
@@ -279,7 +283,7 @@ func TestWrongValueNamesItsFlagAndRange(t *testing.T) {
 		switch {
 		case r.kind == text && r.check == nil, r.kind == listURLs:
 			return
-		case r.kind == files, r.unit == "FILE", r.unit == "DIRECTORY", r.name == "acme-domain":
+		case r.kind == files, r.unit == "FILE", r.unit == "DIRECTORY", r.name == "acme-domain", r.name == "index":
 			return // a banana is as good a name as others
 		}
 		_, err := parse([]string{"-" + r.name + "=banana"})

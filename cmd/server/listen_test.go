@@ -74,7 +74,8 @@ func TestListsOfAListenerReplaceTheOthers(t *testing.T) {
 }
 
 func TestEveryLimitIsAParameter(t *testing.T) {
-	protocol := map[string]string{"max-frame": "frames", "max-line": "line", "max-header": "http", "max-body": "http"}
+	protocol := map[string]string{"max-frame": "frames", "max-line": "line", "max-header": "http", "max-body": "http",
+		"files": "http", "index": "http", "list": "http", "dotfiles": "http", "max-age": "http"}
 	overTLS := map[string]bool{"tls-min": true, "tls-client-auth": true, "handshake-timeout": true, "source-handshake-rate": true, "source-handshake-burst": true}
 	eachRow(func(r *row) {
 		if r.limit == nil {
@@ -86,6 +87,10 @@ func TestEveryLimitIsAParameter(t *testing.T) {
 			value = r.words[0]
 		case prefixes:
 			value = "10.0.0.0/8"
+		case toggle:
+			value = "1"
+		case text:
+			value = "x"
 		}
 		for _, scheme := range schemes {
 			l, wrong := parseListen("-listen", scheme+"://:1?"+r.name+"="+value, defaultLimits())
@@ -131,6 +136,11 @@ func TestWrongListenIsOnePlainLine(t *testing.T) {
 		{"https://:80?tls-min=1.1", "tls-min 1.1: must be 1.2 or 1.3", "too old"},
 		{"https://:80?tls-client-auth=maybe", "tls-client-auth maybe: must be off, optional or required", "no such word"},
 		{"https://:80?cert=x", "cert x: no such parameter", "the name picks the certificate, not the listener"},
+		{"frames://:80?files=x", "files x: is for http:// and https:// only", "would do nothing"},
+		{"http://:80?files=", `files "": must be the path of a directory`, "no directory"},
+		{"http://:80?files=x&index=a/b", "index a/b: must be off or the plain name of a file", "a path"},
+		{"http://:80?files=x&index=..", "index ..: must be off or the plain name of a file", "no name"},
+		{"http://:80?files=x&list=maybe", "list maybe: must be true or false", "no toggle"},
 		{"http://:80?proxy-from=10.0.0.0/33", "proxy-from 10.0.0.0/33: must be a network such as 10.0.0.0/8", "no network"},
 		{"http://:80?proxy-from=", `proxy-from "": must be a network`, "nothing"},
 		{"http://unix:/run/x.sock?proxy-from=10.0.0.0/8", "peers on a unix socket have no address", "would do nothing"},

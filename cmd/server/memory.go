@@ -17,6 +17,8 @@ const (
 	handshake = 28 << 10  // a TLS handshake under way: its coroutine, keys, and what was exchanged
 	secured   = 10 << 10  // an established TLS connection that does nothing, beside idleConn; 7.8 KB were measured, all included
 	tlsRecord = 18 << 10  // what it keeps of the longest record; counts towards -max-buffered
+	knownFile = 1 << 10   // what is known of a path, with the fields of its answer
+	mostNotes = 1024      // paths known that are no open files, a loop: package files
 	tlsLoop   = 512 << 10 // what one read brings decrypted, and what one wake answers encrypted
 )
 
@@ -35,6 +37,10 @@ func engineTerms(s *settings) []term {
 	}
 	terms := []term{{fmt.Sprintf("connections, %s x %d B", grouped(conns), idleConn), conns * idleConn}}
 	terms = append(terms, tlsTerms(s, conns)...)
+	if s.hasFiles() {
+		n := int64(s.maxOpenFiles) + loops*mostNotes
+		terms = append(terms, term{fmt.Sprintf("files, %s known x %s", grouped(n), sizeText(knownFile)), n * knownFile})
+	}
 	return append(terms,
 		bufferTerm(s, conns),
 		term{fmt.Sprintf("loops, %d x (%s of buffers, 16 B a connection)", loops, sizeText(buffers)), loops * (buffers + 16*conns)},
@@ -68,7 +74,7 @@ func tlsTerms(s *settings, conns int64) []term {
 // greatest of the listeners' limits each, or -max-buffered in all.
 func bufferTerm(s *settings, conns int64) term {
 	var each int64
-	for i, l := range wire(s, nil, nil).Listeners {
+	for i, l := range wire(s, nil, nil, nil).Listeners {
 		holds := int64(l.MaxIn) + int64(l.MaxOut)
 		if s.listeners[i].isTLS() {
 			holds += tlsRecord

@@ -19,6 +19,10 @@ type limits struct {
 	deferAccept                           time.Duration
 	proxyFrom                             []netip.Prefix
 	tlsMin, clientAuth                    string // words of -tls-min and -tls-client-auth
+
+	files, index   string // a directory, "" for none, and a name in it, "off" for none
+	list, dotFiles bool
+	maxAge         time.Duration
 }
 
 // kind says how a flag's value is written.

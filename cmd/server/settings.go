@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"weir/engine"
+	static "weir/engine/service/files"
 	"weir/guard"
 	"weir/internal/acme"
 )
@@ -21,6 +22,8 @@ type settings struct {
 	selfSigned, sniStrict bool
 	clientCA              string      // a file, "" for none
 	acme                  acme.Config // without what wiring adds
+
+	maxOpenFiles int // for all listeners that serve files together
 
 	limits    limits        // of every listener that does not say otherwise
 	listeners []listener    // listen, read
@@ -82,8 +85,14 @@ func resolve(g given, m machine) (*settings, error) {
 	if s.engine.HandshakeWorkers == 0 {
 		s.engine.HandshakeWorkers = max(1, m.cpus/2)
 	}
+	if s.maxOpenFiles == 0 {
+		s.maxOpenFiles = min(static.DefaultMaxOpen, max(m.descriptors/8, 16))
+	}
 	if s.engine.FDReserve == 0 {
 		s.engine.FDReserve = engine.DefaultFDReserve(s.engine.Loops, len(s.listen))
+		if s.willServeFiles() {
+			s.engine.FDReserve += s.maxOpenFiles
+		}
 	}
 	if err := s.fitConns(g); err != nil {
 		return nil, err
@@ -163,6 +172,9 @@ func (s *settings) checkTogether(g given) error {
 			return err
 		}
 		s.listeners = append(s.listeners, l)
+	}
+	if err := s.checkFiles(g); err != nil {
+		return err
 	}
 	return s.checkTLS(g)
 }

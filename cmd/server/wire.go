@@ -17,9 +17,10 @@ import (
 // the trailers have limits of their own.
 var httpFloor = int64(http1.Default().MaxTrailers + http1.Default().MaxExtensions)
 
-// wire makes the engine's configuration of s, which resolve has checked, with the certificates of id.
+// wire makes the engine's configuration of s, which resolve has checked, with the certificates of id and
+// the directories of at.
 // This is the only place that says which service answers at which scheme.
-func wire(s *settings, id *identity, tell func(engine.Event)) engine.Config {
+func wire(s *settings, id *identity, at sites, tell func(engine.Event)) engine.Config {
 	cfg := s.engine
 	cfg.Events = tell
 	cfg.Listeners = nil
@@ -29,7 +30,11 @@ func wire(s *settings, id *identity, tell func(engine.Event)) engine.Config {
 		var maxIn int64
 		switch l.protocol() {
 		case "http":
-			answers = hello.New(hello.Config{MaxHeader: int(l.limits.maxHeader), MaxBody: l.limits.maxBody})
+			if site := at[l.name]; site != nil {
+				answers = site
+			} else {
+				answers = hello.New(hello.Config{MaxHeader: int(l.limits.maxHeader), MaxBody: l.limits.maxBody})
+			}
 			maxIn = max(l.limits.maxHeader, httpFloor)
 		case "frames":
 			answers = echo.Frames(int(l.limits.maxFrame))

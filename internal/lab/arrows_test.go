@@ -24,6 +24,7 @@ var arrows = map[string][]string{
 	"engine/service":       {"codec"},
 	"engine/service/echo":  {"engine/service", "codec", "codec/"},
 	"engine/service/hello": {"engine/service", "codec", "codec/"},
+	"engine/service/files": {"engine/service", "codec", "codec/"},
 	"internal/acme":        {},
 	"internal/acme/pebble": {"internal/lab"},
 	"internal/admin":       {},

@@ -26,6 +26,7 @@ type Sources struct {
 	EventsLost   func() uint64        // events that found the recorder's queue full
 	LogLinesLost func() uint64        // lines that found the log's queue full
 	Certificates func() []Certificate // in use now; nil is none
+	Files        func() Files         // of all listeners that serve files together; nil is none
 
 	// Version, Revision and GoVersion are told as weir_build_info.
 	Version, Revision, GoVersion string
@@ -35,6 +36,12 @@ type Sources struct {
 type Certificate struct {
 	Name     string    // the first of its names
 	NotAfter time.Time // when it expires
+}
+
+// Files is what the services that serve files have counted.
+type Files struct {
+	Open, Limit                int64 // files that are open, and that may be
+	Opened, Hits, Misses, Busy uint64
 }
 
 // Metric is one line of the list in docs/operations.md.
@@ -77,6 +84,13 @@ var List = []Metric{
 	{"weir_source_evictions_total", "counter", "Sources that lost their place in a table to another one.", nil},
 	{"weir_buffered_bytes", "gauge", "Bytes held for all connections: partial frames and queued output.", nil},
 	{"weir_buffered_limit_bytes", "gauge", "Bytes that may be held (-max-buffered); 0 is no limit.", nil},
+	{"weir_files_open", "gauge", "Files that are open to be served.", nil},
+	{"weir_files_open_limit", "gauge", "Files that may be open (-max-open-files).", nil},
+	{"weir_files_opened_total", "counter", "Files that were opened.", nil},
+	{"weir_files_cache_hits_total", "counter", "Look-ups of a path that the cache answered.", nil},
+	{"weir_files_cache_misses_total", "counter", "Look-ups of a path in the file system, on the worker pool.", nil},
+	{"weir_files_busy_total", "counter", "Requests answered 503: too many files open, or too much work waiting.", nil},
+	{"weir_sendfile_bytes_total", "counter", "Bytes of files that the kernel sent out of its page cache; weir_bytes_total has them too.", nil},
 	{"weir_work_queue", "gauge", "Work that waits for the worker pool.", nil},
 	{"weir_work_running", "gauge", "Work that the worker pool does now.", nil},
 	{"weir_panics_total", "counter", "Handlers that panicked.", nil},
@@ -182,6 +196,17 @@ func (c *Collector) Collect(ch chan<- prometheus.Metric) {
 	send("weir_source_evictions_total", float64(tables.Evictions))
 	send("weir_buffered_bytes", float64(s.Buffered))
 	send("weir_buffered_limit_bytes", float64(c.src.Config.MaxBuffered))
+	var files Files
+	if c.src.Files != nil {
+		files = c.src.Files()
+	}
+	send("weir_files_open", float64(files.Open))
+	send("weir_files_open_limit", float64(files.Limit))
+	send("weir_files_opened_total", float64(files.Opened))
+	send("weir_files_cache_hits_total", float64(files.Hits))
+	send("weir_files_cache_misses_total", float64(files.Misses))
+	send("weir_files_busy_total", float64(files.Busy))
+	send("weir_sendfile_bytes_total", float64(s.Sendfile))
 	send("weir_work_queue", float64(s.WorkQueued))
 	send("weir_work_running", float64(s.WorkRunning))
 	send("weir_panics_total", float64(s.Panics))

@@ -1,0 +1,170 @@
+package files
+
+import (
+	"os"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	touchBytes = 1 << 20   // what a worker brings into the page cache at once
+	probeEvery = 128 << 10 // the kernel reads ahead that much: what lies between two pages that are there is there too
+	seenFor    = 10 * time.Second
+)
+
+// file is an open regular file of one loop. It is closed when nobody holds it any more: the cache, a
+// body that is being sent, a worker that reads it.
+type file struct {
+	f    *os.File
+	fd   int
+	is   identity
+	refs atomic.Int32
+	open *atomic.Int64 // of its loop's files
+
+	asks   asks
+	seen   []uint64      // with cannotAsk: pieces of touchBytes that a worker has read. On the loop's goroutine only
+	seenAt time.Duration // since when
+}
+
+// identity tells whether a file is still the same and unchanged.
+type identity struct {
+	dev, ino           uint64
+	size, mtime, ctime int64 // bytes, ns, ns
+	mode               uint32
+	_                  uint32
+}
+
+func identityOf(fi os.FileInfo) identity {
+	id := identity{size: fi.Size(), mtime: fi.ModTime().UnixNano(), mode: uint32(fi.Mode())}
+	if st, ok := fi.Sys().(*syscall.Stat_t); ok {
+		id.dev, id.ino, id.ctime = uint64(st.Dev), st.Ino, st.Ctim.Nano()
+	}
+	return id
+}
+
+// asks is how it is found out whether the page cache has a part of a file.
+type asks uint8
+
+const (
+	nowait    asks = iota // by reading a byte with RWF_NOWAIT
+	inMemory              // it has: the file system has no disk
+	cannotAsk             // not at all (overlayfs): a worker reads each part first, and again after seenFor
+)
+
+// newFile takes over f, whose metadata are fi. On a worker.
+func newFile(f *os.File, fi os.FileInfo, open *atomic.Int64) *file {
+	v := &file{f: f, fd: int(f.Fd()), is: identityOf(fi), open: open}
+	v.refs.Store(1)
+	open.Add(1)
+	if v.is.size == 0 {
+		return v
+	}
+	var b [1]byte
+	if _, errno := preadNoWait(v.fd, b[:], 0); errno == unix.EOPNOTSUPP || errno == unix.ENOSYS || errno == unix.EINVAL {
+		const tmpfs, ramfs = 0x01021994, 0x858458f6
+		var fs unix.Statfs_t
+		if unix.Fstatfs(v.fd, &fs) == nil && (uint32(fs.Type) == tmpfs || uint32(fs.Type) == ramfs) {
+			v.asks = inMemory
+		} else {
+			v.asks = cannotAsk
+		}
+	}
+	return v
+}
+
+func (v *file) hold() { v.refs.Add(1) }
+
+// release may be called by any goroutine. The last one closes the file, elsewhere: freeing the blocks
+// of a large file that was deleted meanwhile can take a second.
+func (v *file) release() {
+	if v.refs.Add(-1) == 0 {
+		v.open.Add(-1)
+		go v.f.Close()
+	}
+}
+
+// held reports whether anybody but the cache holds the file.
+func (v *file) held() bool { return v.refs.Load() > 1 }
+
+// cached reports whether n bytes from off are in the page cache, as far as can be asked cheaply.
+func (v *file) cached(off, n int64, now time.Duration) bool {
+	switch v.asks {
+	case inMemory:
+		return true
+	case cannotAsk:
+		if now-v.seenAt > seenFor {
+			clear(v.seen)
+			v.seenAt = now
+		}
+		for w := off / touchBytes; w <= (off+n-1)/touchBytes; w++ {
+			if int(w/64) >= len(v.seen) || v.seen[w/64]>>(w%64)&1 == 0 {
+				return false
+			}
+		}
+		return true
+	}
+	var b [1]byte
+	for at := off; at < off+n; at += probeEvery {
+		if _, errno := preadNoWait(v.fd, b[:], at); errno == unix.EAGAIN {
+			return false
+		}
+	}
+	_, errno := preadNoWait(v.fd, b[:], off+n-1)
+	return errno != unix.EAGAIN
+}
+
+// saw notes that a worker has read n bytes from off, which begins a piece.
+func (v *file) saw(off, n int64) {
+	if v.asks != cannotAsk {
+		return
+	}
+	for w := off / touchBytes; w <= (off+n-1)/touchBytes; w++ {
+		for int(w/64) >= len(v.seen) {
+			v.seen = append(v.seen, 0)
+		}
+		v.seen[w/64] |= 1 << (w % 64)
+	}
+}
+
+var touchBuffers = sync.Pool{New: func() any { b := make([]byte, probeEvery); return &b }}
+
+// touch reads n bytes from off, so that the page cache has them, and asks for what follows. On a worker.
+func (v *file) touch(off, n int64) {
+	b := touchBuffers.Get().(*[]byte)
+	defer touchBuffers.Put(b)
+	for end := off + n; off < end; {
+		got, err := unix.Pread(v.fd, (*b)[:min(int64(len(*b)), end-off)], off)
+		if err != nil && err != unix.EINTR || err == nil && got == 0 {
+			return // who sends it will notice
+		}
+		off += int64(max(got, 0))
+	}
+	_ = unix.Fadvise(v.fd, off, touchBytes, unix.FADV_WILLNEED)
+}
+
+// pread reads what the page cache has, or waits for the disk.
+func pread(fd int, p []byte, off int64) (n int, errno unix.Errno) {
+	for {
+		r, _, e := unix.RawSyscall6(unix.SYS_PREAD64, uintptr(fd), uintptr(unsafe.Pointer(&p[0])), uintptr(len(p)), uintptr(off), 0, 0)
+		if e != unix.EINTR {
+			return int(r), e
+		}
+	}
+}
+
+// preadNoWait reads what the page cache has, and never waits: EAGAIN when that is nothing.
+func preadNoWait(fd int, p []byte, off int64) (n int, errno unix.Errno) {
+	iov := unix.Iovec{Base: &p[0]}
+	iov.SetLen(len(p))
+	for {
+		r, _, e := unix.RawSyscall6(unix.SYS_PREADV2, uintptr(fd), uintptr(unsafe.Pointer(&iov)), 1, uintptr(off), 0, unix.RWF_NOWAIT)
+		if e != unix.EINTR {
+			return int(r), e
+		}
+	}
+}
