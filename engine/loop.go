@@ -49,6 +49,7 @@ type loop struct {
 	// is written to another connection than the present one, before it is encrypted.
 	plain, cipher, stray []byte
 
+	pulls  int // connections whose src is not nil
 	pulled int // bytes that the present wake has taken from a source
 
 	shakes     shakes

@@ -158,6 +158,7 @@ func (l *loop) closed(c *conn) {
 	}
 	if s := c.src; s != nil {
 		c.src = nil
+		l.pulls--
 		s.Release()
 	}
 }

@@ -63,7 +63,6 @@ func (l *loop) owe(c *conn, n int) {
 // owes begins to judge how fast the peer takes what it is owed: the kernel took less than we had.
 func (l *loop) owes(c *conn) {
 	if c.state&owing != 0 {
-		l.progress(c)
 		return
 	}
 	c.state |= owing

@@ -1,8 +1,6 @@
 package files
 
 import (
-	"time"
-
 	"golang.org/x/sys/unix"
 
 	"weir/engine/service"
@@ -13,9 +11,7 @@ const (
 	// then go out in one call.
 	copyBytes = 32 << 10
 	// sendBytes is how much of a file is looked for in the page cache at once.
-	sendBytes = 512 << 10
-	// warmFor is how long what has been looked for, or read by a worker, is taken to be there.
-	warmFor = time.Second
+	sendBytes = 2 << 20
 )
 
 // body is the service.Source of a file or of parts of it. It is its loop's and used again.
@@ -28,8 +24,7 @@ type body struct {
 	parts   [maxRanges]span
 	n, next int // parts[next:n] are still to come; n is 0 when there is but one
 	ctype   string
-	warm    int64         // up to here the page cache has it,
-	warmAt  time.Duration // as of then
+	read    bool // a worker has just read what comes next
 }
 
 // body borrows a source for one span of a file.
@@ -59,7 +54,6 @@ func (b *body) advance() {
 	case b.next < b.n:
 		b.span = b.parts[b.next]
 		b.buf = appendPart(b.buf[:0], b.o.boundary, b.ctype, b.next == 0, b.span, b.f.is.size)
-		b.warm = 0
 	case b.next == b.n:
 		b.buf = appendLastPart(b.buf[:0], b.o.boundary)
 	}
@@ -83,14 +77,9 @@ func (b *body) File(c service.Conn) (r service.Range, f service.Flow) {
 	if len(b.text) > 0 || b.to-b.from <= copyBytes {
 		return r, service.More
 	}
-	n := min(b.to-b.from, sendBytes)
-	if now := c.Now(); b.from < b.warm && now-b.warmAt < warmFor {
-		n = min(n, b.warm-b.from)
-	} else {
-		if !b.f.cached(b.from, n, now) {
-			return r, b.fetch(c)
-		}
-		b.warm, b.warmAt = b.from+n, now
+	n := b.f.cached(b.from, min(b.to-b.from, sendBytes), c.Now())
+	if n == 0 {
+		return r, b.fetch(c)
 	}
 	return service.Range{FD: b.f.fd, Offset: b.from, N: n}, service.More
 }
@@ -113,18 +102,17 @@ func (b *body) Read(c service.Conn, p []byte) (n int, f service.Flow) {
 	}
 	p = p[:min(int64(len(p)), b.to-b.from)]
 	var errno unix.Errno
-	switch now := c.Now(); {
-	case b.from < b.warm && now-b.warmAt < warmFor:
-		n, errno = pread(b.f.fd, p[:min(int64(len(p)), b.warm-b.from)], b.from)
-	case b.f.asks == nowait:
+	if b.f.asks == nowait && !b.read {
 		if n, errno = preadNoWait(b.f.fd, p, b.from); errno == unix.EAGAIN {
 			return 0, b.fetch(c)
 		}
-	case !b.f.cached(b.from, int64(len(p)), now):
-		return 0, b.fetch(c)
-	default:
-		n, errno = pread(b.f.fd, p, b.from)
+	} else {
+		if n = int(b.f.cached(b.from, int64(len(p)), c.Now())); n == 0 {
+			return 0, b.fetch(c)
+		}
+		n, errno = pread(b.f.fd, p[:n], b.from)
 	}
+	b.read = false
 	if errno != 0 || n <= 0 { // the file has become shorter: the length that was promised is not there
 		return 0, service.Broken
 	}
@@ -132,19 +120,13 @@ func (b *body) Read(c service.Conn, p []byte) (n int, f service.Flow) {
 	return n, b.flow()
 }
 
-// fetch has a worker read what comes next. Where it cannot be asked what the page cache has, that is
-// whole pieces, which are noted.
+// fetch has a worker read the piece that comes next, and has it sent whatever the page cache has kept of
+// it by then.
 func (b *body) fetch(c service.Conn) service.Flow {
-	f, from, to := b.f, b.from, b.from+touchBytes
-	if f.asks == cannotAsk {
-		from, to = from&^(touchBytes-1), (to+touchBytes-1)&^(touchBytes-1)
-	}
-	to = min(to, f.is.size)
+	f, from := b.f, b.from&^(touchBytes-1)
+	n := min(touchBytes, f.is.size-from)
 	f.hold()
-	if !c.Work(func() { defer f.release(); f.touch(from, to-from) }, func() {
-		f.saw(from, to-from)
-		b.warm, b.warmAt = to, c.Now()
-	}) {
+	if !c.Work(func() { defer f.release(); f.touch(from, n) }, func() { f.saw(from, n, c.Now()); b.read = true }) {
 		f.release()
 		return service.Later
 	}

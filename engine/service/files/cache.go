@@ -175,7 +175,7 @@ func (o *opener) look(c service.Conn, s *session, key string, old *entry, now ti
 		old.file.hold() // its descriptor's number must not be another file's when it is compared
 	}
 	work := func() {
-		r := o.site.load(o, key, old)
+		r := o.site.load(o, key, old, now)
 		ld.result = r
 		if !ld.state.CompareAndSwap(loading, loaded) {
 			r.drop()

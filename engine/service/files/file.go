@@ -14,7 +14,8 @@ import (
 const (
 	touchBytes = 1 << 20   // what a worker brings into the page cache at once
 	probeEvery = 128 << 10 // the kernel reads ahead that much: what lies between two pages that are there is there too
-	seenFor    = 10 * time.Second
+	seenFor    = time.Second
+	readFor    = 10 * time.Second // of cannotAsk: shorter would have workers read all the time
 )
 
 // file is an open regular file of one loop. It is closed when nobody holds it any more: the cache, a
@@ -27,7 +28,7 @@ type file struct {
 	open *atomic.Int64 // of its loop's files
 
 	asks   asks
-	seen   []uint64      // with cannotAsk: pieces of touchBytes that a worker has read. On the loop's goroutine only
+	seen   []uint64      // pieces of touchBytes that were found in the page cache, or that a worker has read. On the loop's goroutine only
 	seenAt time.Duration // since when
 }
 
@@ -53,7 +54,7 @@ type asks uint8
 const (
 	nowait    asks = iota // by reading a byte with RWF_NOWAIT
 	inMemory              // it has: the file system has no disk
-	cannotAsk             // not at all (overlayfs): a worker reads each part first, and again after seenFor
+	cannotAsk             // not at all (overlayfs): a worker reads each piece first, and again after readFor
 )
 
 // newFile takes over f, whose metadata are fi. On a worker.
@@ -91,42 +92,61 @@ func (v *file) release() {
 // held reports whether anybody but the cache holds the file.
 func (v *file) held() bool { return v.refs.Load() > 1 }
 
-// cached reports whether n bytes from off are in the page cache, as far as can be asked cheaply.
-func (v *file) cached(off, n int64, now time.Duration) bool {
-	switch v.asks {
-	case inMemory:
-		return true
-	case cannotAsk:
-		if now-v.seenAt > seenFor {
-			clear(v.seen)
-			v.seenAt = now
-		}
-		for w := off / touchBytes; w <= (off+n-1)/touchBytes; w++ {
-			if int(w/64) >= len(v.seen) || v.seen[w/64]>>(w%64)&1 == 0 {
-				return false
-			}
-		}
-		return true
+// cached is how many of the n bytes from off the page cache has, as far as can be asked cheaply: some
+// of those at the front, 0 when not even the first of them. What has been found is remembered for a while
+// by pieces of touchBytes, so that many readers ask once.
+func (v *file) cached(off, n int64, now time.Duration) int64 {
+	if v.asks == inMemory {
+		return n
 	}
+	if v.forget(now); len(v.seen) == 0 {
+		v.seen = make([]uint64, v.is.size/touchBytes/64+1)
+	}
+	end := off + n
+	for at := off; at < end; {
+		w := at / touchBytes
+		if v.seen[w/64]>>(w%64)&1 == 0 {
+			if v.asks == cannotAsk || !v.probe(w*touchBytes) {
+				return at - off
+			}
+			v.seen[w/64] |= 1 << (w % 64)
+		}
+		at = (w + 1) * touchBytes
+	}
+	return n
+}
+
+// probe asks for one piece.
+func (v *file) probe(at int64) bool {
 	var b [1]byte
-	for at := off; at < off+n; at += probeEvery {
+	end := min(at+touchBytes, v.is.size)
+	for ; at < end; at += probeEvery {
 		if _, errno := preadNoWait(v.fd, b[:], at); errno == unix.EAGAIN {
 			return false
 		}
 	}
-	_, errno := preadNoWait(v.fd, b[:], off+n-1)
+	_, errno := preadNoWait(v.fd, b[:], end-1)
 	return errno != unix.EAGAIN
 }
 
-// saw notes that a worker has read n bytes from off, which begins a piece.
-func (v *file) saw(off, n int64) {
-	if v.asks != cannotAsk {
-		return
+// forget forgets what was found when that was long ago.
+func (v *file) forget(now time.Duration) {
+	long := seenFor
+	if v.asks == cannotAsk {
+		long = readFor
+	}
+	if now-v.seenAt > long {
+		clear(v.seen)
+		v.seenAt = now
+	}
+}
+
+// saw notes that a worker has read n bytes from off, whole pieces.
+func (v *file) saw(off, n int64, now time.Duration) {
+	if v.forget(now); len(v.seen) == 0 {
+		v.seen = make([]uint64, v.is.size/touchBytes/64+1)
 	}
 	for w := off / touchBytes; w <= (off+n-1)/touchBytes; w++ {
-		for int(w/64) >= len(v.seen) {
-			v.seen = append(v.seen, 0)
-		}
 		v.seen[w/64] |= 1 << (w % 64)
 	}
 }

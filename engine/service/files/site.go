@@ -97,8 +97,9 @@ func (s *Site) current() (*os.Root, error) {
 	return root, nil
 }
 
-// load looks a key up in the file system. old is what was known of it, nil for nothing. On a worker.
-func (s *Site) load(o *opener, key string, old *entry) result {
+// load looks a key up in the file system. old is what was known of it, nil for nothing; now is the loop's
+// time when it asked. On a worker.
+func (s *Site) load(o *opener, key string, old *entry, now time.Duration) result {
 	root, err := s.current()
 	if err != nil {
 		return refuse(key, 500)
@@ -159,7 +160,7 @@ func (s *Site) load(o *opener, key string, old *entry) result {
 	o.count.opened.Add(1)
 	if e.file.asks == cannotAsk { // small files are then there, and large ones begin at once
 		e.file.touch(0, min(touchBytes, fi.Size()))
-		e.file.saw(0, min(touchBytes, fi.Size()))
+		e.file.saw(0, min(touchBytes, fi.Size()), now)
 	}
 	e.describe(fi, enc, s.cache)
 	return result{entry: e}
