@@ -29,14 +29,15 @@ const (
 // opener is one loop's part: its cache, and scratch that its sessions share. On the loop's goroutine
 // only, but for count.
 type opener struct {
-	site     *Site
-	req      *http1.Request
-	again    http1.Decoder // for heads that are offered again
-	buf      []byte
-	path     []byte
-	variant  []byte
-	boundary string // of multipart/byteranges
-	bodies   []*body
+	site      *Site
+	req       *http1.Request
+	again     http1.Decoder // for heads that are offered again
+	buf       []byte
+	path      []byte
+	variant   []byte
+	boundary  string // of multipart/byteranges,
+	multipart string // and the type that names it
+	bodies    []*body
 
 	most    int // files open at once
 	entries map[string]*entry
@@ -49,8 +50,9 @@ type opener struct {
 func newOpener(s *Site, req *http1.Request) *opener {
 	var random [12]byte
 	_, _ = rand.Read(random[:]) // never fails: crypto/rand.Read
+	boundary := hex.EncodeToString(random[:])
 	return &opener{
-		site: s, req: req, boundary: hex.EncodeToString(random[:]), entries: map[string]*entry{}, loads: map[string]*load{},
+		site: s, req: req, boundary: boundary, multipart: "multipart/byteranges; boundary=" + boundary, entries: map[string]*entry{}, loads: map[string]*load{},
 	}
 }
 

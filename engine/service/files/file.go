@@ -58,24 +58,28 @@ const (
 )
 
 // newFile takes over f, whose metadata are fi. On a worker.
-func newFile(f *os.File, fi os.FileInfo, open *atomic.Int64) *file {
+func newFile(f *os.File, fi os.FileInfo, how func(fd int) asks, open *atomic.Int64) *file {
 	v := &file{f: f, fd: int(f.Fd()), is: identityOf(fi), open: open}
 	v.refs.Store(1)
 	open.Add(1)
-	if v.is.size == 0 {
-		return v
-	}
-	var b [1]byte
-	if _, errno := preadNoWait(v.fd, b[:], 0); errno == unix.EOPNOTSUPP || errno == unix.ENOSYS || errno == unix.EINVAL {
-		const tmpfs, ramfs = 0x01021994, 0x858458f6
-		var fs unix.Statfs_t
-		if unix.Fstatfs(v.fd, &fs) == nil && (uint32(fs.Type) == tmpfs || uint32(fs.Type) == ramfs) {
-			v.asks = inMemory
-		} else {
-			v.asks = cannotAsk
-		}
+	if v.is.size > 0 {
+		v.asks = how(v.fd)
 	}
 	return v
+}
+
+// howToAsk finds out how the page cache is asked about a file that is not empty.
+func howToAsk(fd int) asks {
+	var b [1]byte
+	if _, errno := preadNoWait(fd, b[:], 0); errno != unix.EOPNOTSUPP && errno != unix.ENOSYS && errno != unix.EINVAL {
+		return nowait
+	}
+	const tmpfs, ramfs = 0x01021994, 0x858458f6
+	var fs unix.Statfs_t
+	if unix.Fstatfs(fd, &fs) == nil && (uint32(fs.Type) == tmpfs || uint32(fs.Type) == ramfs) {
+		return inMemory
+	}
+	return cannotAsk
 }
 
 func (v *file) hold() { v.refs.Add(1) }

@@ -46,6 +46,8 @@ type Site struct {
 	cfg   Config
 	cache string // the value of Cache-Control
 
+	howToAsk func(fd int) asks // the function of that name; tests have others
+
 	mu      sync.Mutex // of what follows
 	root    *os.Root
 	info    os.FileInfo // the root's
@@ -67,7 +69,7 @@ func New(cfg Config) (*Site, error) {
 		return nil, err
 	}
 	cfg.Dir = dir
-	s := &Site{cfg: cfg, cache: "no-cache"}
+	s := &Site{cfg: cfg, cache: "no-cache", howToAsk: howToAsk}
 	if age := cfg.MaxAge / time.Second; age > 0 {
 		s.cache = fmt.Sprintf("public, max-age=%d", age)
 	}

@@ -184,13 +184,11 @@ func (s *session) found(c service.Conn, e *entry) {
 	}
 	switch {
 	case !ok:
-		text := http1.StatusText(416) + "\n"
-		s.start(c, 416, plain, int64(len(text)))
+		s.start(c, 416, plain, textLength(416))
 		o.buf = append(o.buf, "Content-Range: bytes */"...)
 		o.buf = strconv.AppendInt(o.buf, size, 10)
 		o.buf = append(o.buf, "\r\n"+nosniff...)
-		s.end(c)
-		c.WriteString(text)
+		s.text(c, 416)
 	case n == 0:
 		s.start(c, 200, e.ctype, size)
 		o.buf = append(o.buf, e.shape...)
@@ -215,7 +213,7 @@ func (s *session) found(c service.Conn, e *entry) {
 			o.path = appendPart(o.path[:0], o.boundary, e.ctype, i == 0, parts[i], size)
 			length += int64(len(o.path)) + parts[i].to - parts[i].from
 		}
-		s.start(c, 206, "multipart/byteranges; boundary="+o.boundary, length)
+		s.start(c, 206, o.multipart, length)
 		o.buf = append(o.buf, e.shape...)
 		o.buf = append(o.buf, e.validity...)
 		s.end(c)
@@ -229,8 +227,7 @@ func (s *session) found(c service.Conn, e *entry) {
 // and no second one, which would name another host.
 func (s *session) redirect(c service.Conn, key []byte) {
 	o := s.o
-	text := http1.StatusText(301) + "\n"
-	s.start(c, 301, plain, int64(len(text)))
+	s.start(c, 301, plain, textLength(301))
 	o.buf = append(o.buf, "Location: /"...)
 	o.buf = appendEscaped(o.buf, key)
 	o.buf = append(o.buf, '/')
@@ -238,11 +235,20 @@ func (s *session) redirect(c service.Conn, key []byte) {
 		o.buf = append(append(o.buf, '?'), q...)
 	}
 	o.buf = append(o.buf, "\r\n"+nosniff...)
-	s.end(c)
-	if !o.req.Head {
-		c.WriteString(text)
-	}
+	s.text(c, 301)
 }
+
+// text ends the response's head and sends it, with the words for its status as the body.
+func (s *session) text(c service.Conn, status int) {
+	s.o.buf = append(s.o.buf, "\r\n"...)
+	if !s.o.req.Head {
+		s.o.buf = append(s.o.buf, http1.StatusText(status)...)
+		s.o.buf = append(s.o.buf, '\n')
+	}
+	c.Write(s.o.buf)
+}
+
+func textLength(status int) int64 { return int64(len(http1.StatusText(status)) + 1) }
 
 const (
 	plain   = "text/plain; charset=utf-8"
@@ -251,8 +257,7 @@ const (
 
 // problem answers a request that cannot be, in words that say no more than the status.
 func (s *session) problem(c service.Conn, status int) {
-	text := http1.StatusText(status) + "\n"
-	s.start(c, status, plain, int64(len(text)))
+	s.start(c, status, plain, textLength(status))
 	switch status {
 	case 405:
 		s.o.buf = append(s.o.buf, "Allow: GET, HEAD\r\n"...)
@@ -260,10 +265,7 @@ func (s *session) problem(c service.Conn, status int) {
 		s.o.buf = append(s.o.buf, "Retry-After: 1\r\n"...)
 	}
 	s.o.buf = append(s.o.buf, nosniff...)
-	s.end(c)
-	if !s.o.req.Head {
-		c.WriteString(text)
-	}
+	s.text(c, status)
 }
 
 // Refuse answers in HTTP's words, unless the answer is given: there is one for each request.

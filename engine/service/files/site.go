@@ -156,7 +156,7 @@ func (s *Site) load(o *opener, key string, old *entry, now time.Duration) result
 		_ = f.Close()
 		return refuse(key, 404)
 	}
-	e := &entry{key: key, kind: found, name: name, siblings: siblings, file: newFile(f, fi, &o.count.open)}
+	e := &entry{key: key, kind: found, name: name, siblings: siblings, file: newFile(f, fi, s.howToAsk, &o.count.open)}
 	o.count.opened.Add(1)
 	if e.file.asks == cannotAsk { // small files are then there, and large ones begin at once
 		e.file.touch(0, min(touchBytes, fi.Size()))
