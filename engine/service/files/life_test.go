@@ -315,7 +315,7 @@ func TestMadeUpNamesAreBounded(t *testing.T) {
 // asked about, also when the worker pool is busy.
 func TestColdFiles(t *testing.T) {
 	t.Parallel()
-	content := bulk(9<<20 + 12345)
+	content := bulk(3<<20 + 12345)
 	for _, how := range []string{"dropped", "cannot ask", "in memory", "busy pool"} {
 		t.Run(how, func(t *testing.T) {
 			both(t, func(t *testing.T, change func(*engine.Config)) {
@@ -353,7 +353,7 @@ func TestColdFiles(t *testing.T) {
 						}()
 					}
 				}
-				for range 3 {
+				for range 2 {
 					if how == "dropped" {
 						for _, name := range []string{"f", "small"} {
 							f, err := os.OpenFile(r.path(name), os.O_RDWR, 0)
