@@ -20,6 +20,7 @@ type conn struct {
 	// Of connections that begin with a PROXY header or TLS: what is under way, and what came of it.
 	intro *intro
 	tls   *secure
+	up    *upstream // to the server behind; nil without one
 
 	in    *bytebufferpool.ByteBuffer // what was read and is not finished with; nil when nothing is
 	out   *bytebufferpool.ByteBuffer // what the kernel did not take; nil when it took all
@@ -69,11 +70,13 @@ const (
 	fresh                       // a frame was served since the clocks were set
 	idling                      // the guard has taken the frame in fresh as the begin of Idle
 	paused                      // the guard has been told that we do not read
+	choked                      // the upstream takes nothing now: nothing is served, nor read, until it does
+	severing                    // closing: reset when the peer has what it is owed
 	gone                        // closed; the struct waits for reuse
 )
 
 // stops are the states in which no unit is served.
-const stops = busy | blocked | throttled | closing | lingering | gone
+const stops = busy | blocked | throttled | choked | closing | lingering | gone
 
 // outstanding is the number of bytes queued for the peer, the present wake's included.
 func (c *conn) outstanding() int {

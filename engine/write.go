@@ -93,6 +93,11 @@ func (l *loop) writable(c *conn) {
 		giveBack(c.out)
 		c.out, c.sent = nil, 0
 		l.g.Settled(c.id)
+		if c.up != nil && c.up.in != nil {
+			if l.offerReceived(c.up, nil); c.state&gone != 0 {
+				return
+			}
+		}
 	} else if c.sent > len(c.out.B)/2 { // queue in front, not behind what is gone
 		c.out.B = c.out.B[:copy(c.out.B, c.out.B[c.sent:])]
 		c.sent = 0
@@ -139,6 +144,9 @@ func (l *loop) account(c *conn) bool {
 			held += cap(c.tls.raw.B)
 		}
 	}
+	if c.up != nil {
+		held += c.up.held()
+	}
 	if held == c.acct {
 		return true
 	}
@@ -168,11 +176,14 @@ const (
 // want registers what the connection must be woken for, if that has changed.
 func (l *loop) want(c *conn) {
 	var w interest
-	if c.state&(eof|busy|blocked|throttled) == 0 && (c.state&closing == 0 || c.state&lingering != 0) {
+	if c.state&(eof|busy|blocked|throttled|choked) == 0 && (c.state&closing == 0 || c.state&lingering != 0) {
 		w = wantRead
 	}
 	if c.out != nil {
 		w |= wantWrite
+	}
+	if c.state&(choked|eof) == choked && c.up != nil && !c.up.pressed {
+		w |= c.wants & wantRead // most upstreams connect, and drain, before more comes
 	}
 	if w == c.wants {
 		return
@@ -202,7 +213,7 @@ func (l *loop) clocks(c *conn) {
 	if c.state&(gone|closing) != 0 {
 		return
 	}
-	if idle := c.state&(blocked|throttled) != 0; idle != (c.state&paused != 0) {
+	if idle := c.state&(blocked|throttled|choked) != 0; idle != (c.state&paused != 0) {
 		c.state ^= paused
 		if idle {
 			l.g.Pause(c.id)

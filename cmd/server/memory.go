@@ -68,10 +68,13 @@ func tlsTerms(s *settings, conns int64) []term {
 // greatest of the listeners' limits each, or -max-buffered in all.
 func bufferTerm(s *settings, conns int64) term {
 	var each int64
-	for i, l := range wire(s, nil, nil).Listeners {
+	for i, l := range wire(s, nil, nil, nil).Listeners {
 		holds := int64(l.MaxIn) + int64(l.MaxOut)
 		if s.listeners[i].isTLS() {
 			holds += tlsRecord
+		}
+		if s.listeners[i].relays() {
+			holds += int64(l.MaxOut) // the other way
 		}
 		each = max(each, holds)
 	}

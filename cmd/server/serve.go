@@ -55,7 +55,12 @@ func serve(s *settings, stderr io.Writer) error {
 		return giveUp(err)
 	}
 	defer id.close()
-	e, err := engine.New(wire(s, id, recorder.Tell))
+	behind, err := openPools(s, log)
+	if err != nil {
+		return giveUp(err)
+	}
+	defer behind.close()
+	e, err := engine.New(wire(s, id, behind, recorder.Tell))
 	if err != nil {
 		return giveUp(err)
 	}
@@ -73,7 +78,8 @@ func serve(s *settings, stderr io.Writer) error {
 			Gatherer: metrics.Registry(metrics.Sources{
 				Sampler: sampler, Config: e.Config(), Tables: func() metrics.Tables { return tables(e.Guard()) },
 				EventsLost: recorder.Dropped, LogLinesLost: sink.Dropped, Certificates: id.expiries,
-				Version: b.version, Revision: b.revision, GoVersion: b.golang,
+				Upstreams: func() []metrics.Upstream { return behind.upstreams(s) },
+				Version:   b.version, Revision: b.revision, GoVersion: b.golang,
 			}),
 			Ready: func() (bool, string) {
 				if stopping.Load() {
