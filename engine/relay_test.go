@@ -229,9 +229,11 @@ func TestRelayChangesNothing(t *testing.T) {
 				change = tlsWith(&tls.Config{}, change)
 			}
 			e, addr := serveRelay(t, change, to)
-			var conn closeWriter = dial(t, addr)
+			var conn closeWriter
 			if c.tls {
 				conn = dialTLS(t, addr, clientTLS(0))
+			} else {
+				conn = dial(t, addr)
 			}
 			conn.SetDeadline(time.Now().Add(60 * time.Second))
 			sent := make(chan []byte, 1)
@@ -807,6 +809,7 @@ func TestRelayedFramesAreCounted(t *testing.T) {
 	io.WriteString(c, strings.Repeat("x\n", 20))
 	io.ReadAll(c)
 	eventually(t, "shed", func() bool { return e.Snapshot().Shed[guard.ShedSourceFrames] == 1 })
+	c.Close()
 	noUpstreams(t, e)
 }
 
@@ -913,6 +916,7 @@ func TestUpstreamPanicsAreContained(t *testing.T) {
 		c := dial(t, addr)
 		io.WriteString(c, said)
 		io.ReadAll(c)
+		c.Close()
 		eventually(t, "counted", func() bool { return e.Snapshot().Panics == uint64(i+1) })
 	}
 	io.WriteString(good, "hello\n")
@@ -930,6 +934,7 @@ func TestUpstreamThatFailsAtOnceIsTold(t *testing.T) {
 	if _, err := io.ReadAll(c); err != nil {
 		t.Fatal(err)
 	}
+	c.Close()
 	noUpstreams(t, e)
 	bad, addr := serve(t, asker{service.Target{Path: "/nosuch/socket"}}, 64<<10, nil)
 	if b, err := io.ReadAll(dial(t, addr)); string(b) != "nobody\n" || err != nil {
