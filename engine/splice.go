@@ -14,7 +14,7 @@ const (
 	// bulkLess is what a splice must bring for the next to be one too.
 	bulkLess = 32 << 10
 	// spliceBytes is how much one splice takes at most.
-	spliceBytes = 256 << 10
+	spliceBytes = 128 << 10
 )
 
 // full counts reads in a row that were as large as they can be.
@@ -49,7 +49,7 @@ func (p *pipe) ready() bool {
 	}
 	p.r, p.w = fds[0], fds[1]
 	// By default 16 pages: as few as 16 small segments would fill it.
-	_, _ = unix.FcntlInt(uintptr(p.w), unix.F_SETPIPE_SZ, 4*spliceBytes)
+	_, _ = unix.FcntlInt(uintptr(p.w), unix.F_SETPIPE_SZ, 8*spliceBytes)
 	return true
 }
 
