@@ -199,10 +199,13 @@ func (l *loop) clientEnded(c *conn) {
 }
 
 // truncated ends a TLS connection that has ended without a close_notify: somebody may have cut it,
-// and the upstream must not take it for the end.
+// and the upstream must not take it for the end. When the server has finished, nobody is cut off:
+// many clients then just close.
 func (l *loop) truncated(c *conn) {
-	l.count.faults[codec.Truncated]++
-	l.shedEvent(c, guard.ShedMalformed, codec.Truncated.Label(), nil)
+	if !c.up.eof {
+		l.count.faults[codec.Truncated]++
+		l.shedEvent(c, guard.ShedMalformed, codec.Truncated.Label(), nil)
+	}
 	l.end(c, true)
 }
 
