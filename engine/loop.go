@@ -41,7 +41,6 @@ type loop struct {
 	byID      []*conn // by guard.ID
 	upstreams upstreams
 	pipe      pipe
-	spill     []byte  // what the pipe could not pass on
 	spareConn []*conn // for reuse
 	conns     int
 
