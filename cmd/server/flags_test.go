@@ -439,6 +439,24 @@ func TestMaxConnsFollowsTheDescriptors(t *testing.T) {
 	}
 }
 
+func TestRelayedConnectionsTakeTwoDescriptors(t *testing.T) {
+	clean(t)
+	room := 20000 - engine.DefaultFDReserve(4, 1)
+	s := mustResolve(t, "-listen", "tcp://:1?to=a:1")
+	if got := s.engine.Guard.MaxConns; got != room/2 || s.listeners[0].limits.MaxConns != room/2 {
+		t.Errorf("max-conns %d, the listener's %d, of %d descriptors", got, s.listeners[0].limits.MaxConns, room)
+	}
+	room = 20000 - engine.DefaultFDReserve(4, 2)
+	s = mustResolve(t, "-listen", "http://:2", "-listen", "frames://:1?to=a:1")
+	if got := s.engine.Guard.MaxConns; got != room || s.listeners[1].limits.MaxConns != room/2 || s.listeners[0].limits.MaxConns != 0 {
+		t.Errorf("beside others: max-conns %d, the listener's %d, of %d descriptors", got, s.listeners[1].limits.MaxConns, room)
+	}
+	s = mustResolve(t, "-listen", "tcp://:1?to=a:1&max-conns=7")
+	if got := s.listeners[0].limits.MaxConns; got != 7 {
+		t.Errorf("given, and %d", got)
+	}
+}
+
 func TestStrayVariables(t *testing.T) {
 	got := strayEnv([]string{"WEIR_LOOPS=1", "WEIR_IDLE_TIMOUT=5s", "HOME=/", "WEIRD=1",
 		"WEIR_SERVICE_HOST=10.0.0.1", "WEIR_PORT=tcp://10.0.0.1:80", "WEIR_PORT_80_TCP=x"})
