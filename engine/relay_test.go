@@ -514,6 +514,65 @@ func TestRelayDoesNotPassOnATruncation(t *testing.T) {
 	}
 }
 
+// TestRelayNoticesResetsWhilePaused: who is not read, because the other side takes nothing, and goes.
+func TestRelayNoticesResetsWhilePaused(t *testing.T) {
+	t.Run("client", func(t *testing.T) {
+		goOn := make(chan bool)
+		e, addr := serveRelay(t, nil, behind(t, func(*net.TCPConn) { <-goOn }))
+		defer close(goOn)
+		c := dial(t, addr)
+		c.SetWriteDeadline(time.Now().Add(300 * time.Millisecond))
+		noise(c, 1, 64<<20)
+		c.SetLinger(0)
+		c.Close()
+		noUpstreams(t, e)
+	})
+	t.Run("server", func(t *testing.T) {
+		e, addr := serveRelay(t, nil, behind(t, func(c *net.TCPConn) {
+			c.SetWriteDeadline(time.Now().Add(300 * time.Millisecond))
+			noise(c, 1, 64<<20)
+			c.SetLinger(0)
+		}))
+		c := dial(t, addr)
+		eventually(t, "noticed", func() bool { return e.Snapshot().UpstreamEnds[service.EndReset] == 1 })
+		if _, err := io.Copy(io.Discard, c); !wasReset(err) {
+			t.Errorf("%v", err)
+		}
+		noUpstreams(t, e)
+	})
+}
+
+// TestRelayPassesAnEndOnThatCameWhilePaused has both sides finish while neither is read: nothing of
+// what they sent is lost.
+func TestRelayPassesAnEndOnThatCameWhilePaused(t *testing.T) {
+	const size = 16 << 20
+	sums := make(chan []byte, 2)
+	to := behind(t, func(c *net.TCPConn) {
+		sent := make(chan bool)
+		go func() { sums <- noise(c, 1, size).Sum(nil); c.CloseWrite(); close(sent) }()
+		defer func() { <-sent }()
+		time.Sleep(300 * time.Millisecond)
+		h := sha256.New()
+		if n, err := io.Copy(h, c); n != size || err != nil {
+			t.Errorf("the server got %d bytes, %v", n, err)
+		}
+		sums <- h.Sum(nil)
+	})
+	e, addr := serveRelay(t, nil, to)
+	c := dial(t, addr)
+	go func() { noise(c, 1, size); c.CloseWrite() }()
+	time.Sleep(300 * time.Millisecond)
+	h := sha256.New()
+	if n, err := io.Copy(h, c); n != size || err != nil {
+		t.Errorf("the client got %d bytes, %v", n, err)
+	}
+	want := h.Sum(nil)
+	if a, b := <-sums, <-sums; !bytes.Equal(a, want) || !bytes.Equal(b, want) {
+		t.Error("what arrived is not what was sent")
+	}
+	noUpstreams(t, e)
+}
+
 func TestRelayDeadlines(t *testing.T) {
 	silent := func(c *net.TCPConn) { io.Copy(io.Discard, c) }
 	for _, c := range []struct {
