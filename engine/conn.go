@@ -22,6 +22,7 @@ type conn struct {
 	// Of connections that begin with a PROXY header or TLS: what is under way, and what came of it.
 	intro *intro
 	tls   *secure
+	up    *upstream // to the server behind; nil without one
 
 	in    *bytebufferpool.ByteBuffer // what was read and is not finished with; nil when nothing is
 	out   *bytebufferpool.ByteBuffer // what the kernel did not take; nil when it took all
@@ -74,11 +75,13 @@ const (
 	pulling                     // src is not nil: nothing is served until it has ended
 	resting                     // src has nothing now: it is not asked until it is ready
 	owing                       // the guard has been told that the peer is owed bytes
+	choked                      // the upstream takes nothing now: nothing is served, nor read, until it does
+	severing                    // closing: reset when the peer has what it is owed
 	gone                        // closed; the struct waits for reuse
 )
 
 // stops are the states in which no unit is served.
-const stops = busy | blocked | throttled | closing | lingering | gone | pulling
+const stops = busy | blocked | throttled | choked | closing | lingering | gone | pulling
 
 // outstanding is the number of bytes queued for the peer, the present wake's included.
 func (c *conn) outstanding() int {

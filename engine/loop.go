@@ -39,6 +39,8 @@ type loop struct {
 	listeners []*listener
 	byFD      []*conn // by descriptor
 	byID      []*conn // by guard.ID
+	upstreams upstreams
+	pipe      pipe
 	spareConn []*conn // for reuse
 	conns     int
 
@@ -114,6 +116,10 @@ func (l *loop) event(fd int, ev uint32) {
 			return
 		}
 	}
+	if u := l.upstreams.at(fd); u != nil {
+		l.wakeUpstream(u, ev)
+		return
+	}
 	if fd == l.timerFD {
 		l.onTimer()
 		return
@@ -145,7 +151,7 @@ func (l *loop) wake(c *conn, ev uint32) {
 	if ev&(unix.EPOLLIN|unix.EPOLLPRI|unix.EPOLLERR|unix.EPOLLHUP) != 0 {
 		if c.wants&wantRead != 0 {
 			l.readable(c)
-		} else if ev&(unix.EPOLLERR|unix.EPOLLHUP) != 0 && c.wants&wantWrite == 0 {
+		} else if ev&(unix.EPOLLERR|unix.EPOLLHUP) != 0 && c.wants&wantWrite == 0 && (c.up == nil || socketError(c.fd) != 0) {
 			l.drop(c, guard.OK) // both directions are down and nothing can be learnt by a call
 		}
 	}
@@ -210,6 +216,11 @@ func (l *loop) settle(c *conn) {
 	if c.state&gone != 0 {
 		return
 	}
+	if c.up != nil {
+		if l.settleUpstream(c); c.state&gone != 0 {
+			return
+		}
+	}
 	if c.state&(blocked|closing) == blocked && c.out == nil { // the kernel took more than was expected
 		c.state &^= blocked
 		l.yield(c)
@@ -217,15 +228,14 @@ func (l *loop) settle(c *conn) {
 	if l.draining {
 		l.retire(c)
 	}
-	if c.state&(closing|lingering) == closing && c.out == nil && c.src == nil {
+	if c.state&(severing|lingering) == severing && c.out == nil {
+		l.cutOff(c)
+	} else if c.state&(closing|lingering) == closing && c.out == nil && c.src == nil {
 		if l.farewell(c); c.state&gone == 0 && c.out == nil {
 			l.finish(c)
 		}
-		if c.state&gone != 0 {
-			return
-		}
 	}
-	if !l.account(c) {
+	if c.state&gone != 0 || !l.account(c) {
 		return
 	}
 	l.want(c)

@@ -19,12 +19,25 @@ func (l *loop) readable(c *conn) {
 	if c.state&again != 0 {
 		return // what was read before is served first; the kernel keeps the rest
 	}
+	if c.up != nil {
+		if c.state&choked != 0 {
+			c.up.pressed = true // there is more than can be passed on: want takes the interest away
+			return
+		}
+		if c.up.poursIn && c.tls == nil {
+			l.pourRead(c)
+			return
+		}
+	}
 	n, errno := read(c.fd, l.buf)
 	switch {
 	case errno == unix.EAGAIN:
 		return
 	case errno != 0: // reset, timed out: the kernel has ended it
 		l.drop(c, guard.OK)
+		return
+	case n == 0 && c.up != nil && c.tls != nil: // no close_notify came first
+		l.truncated(c)
 		return
 	case n == 0:
 		if c.state |= eof; c.opening != opened {
@@ -62,6 +75,10 @@ func (l *loop) readable(c *conn) {
 
 // take serves b, which has arrived, and keeps what is not finished with.
 func (l *loop) take(c *conn, b []byte) {
+	if c.up != nil && c.up.poursIn {
+		l.pour(c, b)
+		return
+	}
 	if c.in == nil {
 		used := 0
 		if c.state&stops == 0 {
@@ -114,6 +131,9 @@ func (l *loop) proceed(c *conn) {
 		if c.sess.Partial() {
 			l.count.faults[codec.Truncated]++
 			l.shedEvent(c, guard.ShedMalformed, codec.Truncated.Label(), nil)
+		} else if c.up != nil {
+			l.clientEnded(c)
+			return
 		}
 		c.state |= closing // every answer is given or queued
 		return
@@ -124,6 +144,10 @@ func (l *loop) proceed(c *conn) {
 
 // serveKept serves from c.in and gives the buffer back when it is empty.
 func (l *loop) serveKept(c *conn) {
+	if c.up != nil && c.up.poursIn {
+		l.pourKept(c)
+		return
+	}
 	if c.held.kind != codec.More && !l.offer(c) {
 		return
 	}
@@ -173,6 +197,9 @@ func (l *loop) give(c *conn, u codec.Unit) (taken int) {
 		if l.flush(c); c.state&gone != 0 {
 			return taken
 		}
+		if c.up != nil && l.full(c) {
+			return taken
+		}
 		if n == 0 || c.outstanding() > c.ln.MaxOut/2 {
 			c.state |= blocked
 			return taken
@@ -196,6 +223,14 @@ func (l *loop) yield(c *conn) {
 func (l *loop) serve(c *conn, b []byte) (used int) {
 	high := c.ln.MaxOut / 2
 	for frames := 0; ; {
+		if c.up != nil {
+			if c.up.poursIn {
+				return used + l.pourRest(c, b[used:])
+			}
+			if l.full(c) {
+				return used
+			}
+		}
 		if n := c.outstanding(); n > high || n > readBytes {
 			if l.flush(c); c.state&gone != 0 {
 				return used

@@ -72,10 +72,13 @@ func (l *loop) finish(c *conn) {
 	if c.tls != nil {
 		c.tls.dropRaw()
 	}
+	if c.up != nil {
+		l.endUpstream(c.up, false)
+	}
 	c.held = held{}
 	c.inOff = 0
 	c.state |= lingering
-	c.state &^= blocked | throttled | again
+	c.state &^= blocked | throttled | choked | again
 	l.settled(c)
 	c.wakeAt(1)
 	if c.state&paused != 0 {
@@ -101,6 +104,9 @@ func (l *loop) drop(c *conn, r guard.Reason) {
 func (l *loop) end(c *conn, withReset bool) {
 	if c.state&gone != 0 {
 		return
+	}
+	if c.up != nil {
+		l.endUpstream(c.up, !withReset && c.state&(closing|politely) == closing)
 	}
 	c.state = gone
 	if l.cur == c {
@@ -196,7 +202,7 @@ func (l *loop) overdue(id guard.ID, r guard.Reason) {
 	switch r {
 	case guard.ShedWriteStall, guard.ShedSlowReader, guard.ShedLinger:
 		l.drop(c, r)
-	case guard.ShedLifetime, guard.ShedIdle:
+	case guard.ShedLifetime, guard.ShedIdle, guard.ShedHalfClosed:
 		l.count.shed[r]++ // ordinary life: counted, not told
 		if c.out != nil || c.state&stops != 0 {
 			l.end(c, true)

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"weir/codec"
+	"weir/engine/service"
 	"weir/guard"
 )
 
@@ -41,6 +42,13 @@ type Snapshot struct {
 	HandshakesBegun, HandshakesFailed uint64
 	Handshakes                        [HandshakeKinds]uint64
 	HandshakesOpen, HandshakesQueued  int
+	// Upstreams are open now, those included that are being connected. UpstreamsDialled counts the
+	// attempts to connect, UpstreamsConnected those that succeeded, UpstreamEnds how they ended.
+	Upstreams                            int
+	UpstreamsDialled, UpstreamsConnected uint64
+	UpstreamEnds                         [service.Ends]uint64
+	// UpstreamBytesIn and UpstreamBytesOut are bytes read from and handed to the kernel for upstreams.
+	UpstreamBytesIn, UpstreamBytesOut uint64
 }
 
 // HandshakeKind tells successful handshakes apart.

@@ -10,8 +10,9 @@ type timer struct {
 	c    *conn // with gen; or
 	gen  uint32
 	look bool // for what a drip has gathered
-	pull bool // for a source that had nothing; else to end a throttling
+	pull bool // for a source that had nothing; else to end a throttling, to cut off or to retire
 	ln   *listener
+	up   bool // upstreams that take too long
 }
 
 // timers is a binary heap, earliest first. Not for concurrent use.
@@ -62,9 +63,16 @@ func (l *loop) fire(t timer) {
 		l.listen(t.ln)
 		return
 	}
+	if t.up {
+		l.upstreamsDue()
+		return
+	}
 	c := t.c
 	if c.gen != t.gen || c.state&gone != 0 {
 		return
+	}
+	if c.up != nil {
+		c.up.retiring = false
 	}
 	switch {
 	case t.look:
@@ -74,5 +82,9 @@ func (l *loop) fire(t timer) {
 	case c.state&throttled != 0:
 		c.state &^= throttled
 		l.resume(c)
+	case c.state&severing != 0 || c.up != nil && l.draining:
+		gen := c.gen
+		l.enter(c)
+		l.leave(c, gen)
 	}
 }

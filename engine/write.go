@@ -120,6 +120,11 @@ func (l *loop) writable(c *conn) {
 		if c.out, c.sent = nil, 0; c.src == nil {
 			l.settled(c)
 		}
+		if c.up != nil && c.up.in != nil {
+			if l.offerReceived(c.up, nil); c.state&gone != 0 {
+				return
+			}
+		}
 	} else if c.sent > len(c.out.B)/2 { // queue in front, not behind what is gone
 		c.out.B = c.out.B[:copy(c.out.B, c.out.B[c.sent:])]
 		c.sent = 0
@@ -168,6 +173,9 @@ func (l *loop) account(c *conn) bool {
 			held += cap(c.tls.raw.B)
 		}
 	}
+	if c.up != nil {
+		held += c.up.held()
+	}
 	if held == c.acct {
 		return true
 	}
@@ -197,11 +205,14 @@ const (
 // want registers what the connection must be woken for, if that has changed.
 func (l *loop) want(c *conn) {
 	var w interest
-	if c.state&(eof|busy|blocked|throttled|pulling) == 0 && (c.state&closing == 0 || c.state&lingering != 0) {
+	if c.state&(eof|busy|blocked|throttled|choked|pulling) == 0 && (c.state&closing == 0 || c.state&lingering != 0) {
 		w = wantRead
 	}
 	if c.out != nil || c.state&(pulling|resting|busy|again) == pulling {
 		w |= wantWrite
+	}
+	if c.state&(choked|eof) == choked && c.up != nil && !c.up.pressed {
+		w |= c.wants & wantRead // most upstreams connect, and drain, before more comes
 	}
 	if w == c.wants {
 		return
@@ -231,7 +242,7 @@ func (l *loop) clocks(c *conn) {
 	if c.state&(gone|closing) != 0 {
 		return
 	}
-	if idle := c.state&(blocked|throttled) != 0; idle != (c.state&paused != 0) {
+	if idle := c.state&(blocked|throttled|choked) != 0; idle != (c.state&paused != 0) {
 		c.state ^= paused
 		if idle {
 			l.g.Pause(c.id)

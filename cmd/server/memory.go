@@ -11,6 +11,7 @@ import (
 // What one of each costs, in bytes, rounded up. A test of the engine holds the first.
 const (
 	idleConn   = 700              // a connection that does nothing, its session included
+	relayed    = 300              // its connection to a server behind, beside idleConn
 	loopBuffer = 64<<10 + 256<<10 // what one read brings, and what one wake answers
 	logQueues  = 1 << 20          // lines and events that wait for a slow log
 
@@ -41,11 +42,26 @@ func engineTerms(s *settings) []term {
 		n := int64(s.maxOpenFiles) + loops*mostNotes
 		terms = append(terms, term{fmt.Sprintf("files, %s known x %s", grouped(n), sizeText(knownFile)), n * knownFile})
 	}
+	terms = append(terms, relayTerms(s, conns)...)
 	return append(terms,
 		bufferTerm(s, conns),
 		term{fmt.Sprintf("loops, %d x (%s of buffers, 16 B a connection)", loops, sizeText(buffers)), loops * (buffers + 16*conns)},
 		term{"log and event queues", logQueues},
 	)
+}
+
+// relayTerms is what connections to servers behind take beside: nothing without a listener that relays.
+func relayTerms(s *settings, conns int64) []term {
+	var there int64
+	for i := range s.listeners {
+		if l := &s.listeners[i]; l.relays() {
+			there = min(there+int64(l.limits.MaxConns), conns)
+		}
+	}
+	if there == 0 {
+		return nil
+	}
+	return []term{{fmt.Sprintf("connections to servers behind, %s x %d B", grouped(there), relayed), there * relayed}}
 }
 
 // tlsTerms is what TLS takes beside: nothing without a listener that speaks it.
@@ -74,10 +90,13 @@ func tlsTerms(s *settings, conns int64) []term {
 // greatest of the listeners' limits each, or -max-buffered in all.
 func bufferTerm(s *settings, conns int64) term {
 	var each int64
-	for i, l := range wire(s, nil, nil, nil).Listeners {
+	for i, l := range wire(s, nil, nil, nil, nil).Listeners {
 		holds := int64(l.MaxIn) + int64(l.MaxOut)
 		if s.listeners[i].isTLS() {
 			holds += tlsRecord
+		}
+		if s.listeners[i].relays() {
+			holds += int64(l.MaxOut) // the other way
 		}
 		each = max(each, holds)
 	}

@@ -60,7 +60,12 @@ func serve(s *settings, stderr io.Writer) error {
 		return giveUp(err)
 	}
 	defer at.close()
-	e, err := engine.New(wire(s, id, at, recorder.Tell))
+	behind, err := openPools(s, log)
+	if err != nil {
+		return giveUp(err)
+	}
+	defer behind.close()
+	e, err := engine.New(wire(s, id, at, behind, recorder.Tell))
 	if err != nil {
 		return giveUp(err)
 	}
@@ -78,7 +83,8 @@ func serve(s *settings, stderr io.Writer) error {
 			Gatherer: metrics.Registry(metrics.Sources{
 				Sampler: sampler, Config: e.Config(), Tables: func() metrics.Tables { return tables(e.Guard()) },
 				EventsLost: recorder.Dropped, LogLinesLost: sink.Dropped, Certificates: id.expiries, Files: at.stats,
-				Version: b.version, Revision: b.revision, GoVersion: b.golang,
+				Upstreams: func() []metrics.Upstream { return behind.upstreams(s) },
+				Version:   b.version, Revision: b.revision, GoVersion: b.golang,
 			}),
 			Ready: func() (bool, string) {
 				if stopping.Load() {

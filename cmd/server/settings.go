@@ -135,6 +135,8 @@ func (s *settings) fitConns(g given) error {
 			s.machine.descriptors, s.engine.FDReserve)
 	}
 	switch {
+	case *m == 0 && s.relayOnly():
+		*m = min(max(room/2, 1), mostConns) // a relayed connection takes two descriptors
 	case *m == 0:
 		*m = min(room, mostConns)
 	case *m > room:
@@ -167,9 +169,15 @@ func (s *settings) checkTogether(g given) error {
 		case places[place] && !strings.HasSuffix(l.address, ":0"):
 			return &wrongValue{g.where("listen"), text, "another listener has the same address"}
 		}
+		if must := l.checkRelay(); must != "" {
+			return &wrongValue{g.where("listen"), text, must}
+		}
 		names[l.name], places[place] = true, true
 		if err := checkLimits(&l.limits, g.where("listen")+" "+shown(text)+": min-rate-grace"); err != nil {
 			return err
+		}
+		if l.relays() && l.limits.MaxConns == 0 {
+			l.limits.MaxConns = min(max((s.machine.descriptors-s.engine.FDReserve)/2, 1), s.engine.Guard.MaxConns)
 		}
 		s.listeners = append(s.listeners, l)
 	}

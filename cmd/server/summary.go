@@ -55,6 +55,7 @@ func (m *summary) print(w io.Writer) {
 	}
 	fmt.Fprintf(w, "  %-32s admin\n", m.admin)
 
+	printRelays(w, s)
 	m.printCertificates(w)
 
 	fmt.Fprintf(w, "\nlimits\n")

@@ -122,6 +122,20 @@ type Conn interface {
 	// overloaded. A session that cannot answer before the work is done takes nothing of the unit
 	// and is offered it again.
 	Work(f, done func()) bool
+	// Dial begins to make an upstream connection, of which h is told from later wakes on. Until it
+	// is made, or has failed, the client is not read and no unit is served. A connection has one
+	// upstream at a time. When it fails at once, the Upstream is nil and the End says why.
+	Dial(t Target, h UpstreamHandler) (Upstream, Ending)
+	// Pour hands what the client sends to its upstream as it comes, and its end with it, instead of
+	// to Decode. What has arrived and is not decoded goes first. It needs an upstream.
+	Pour()
+	// Fail ends the connection because of its upstream: why is counted as the reason. last is said
+	// to the client, and then the connection is closed in order; when it is empty, what the client
+	// is owed is sent and then the connection is reset, so that it cannot be taken for complete.
+	Fail(why Ending, last string)
+	// Local is the address that the peer has connected to; the zero AddrPort for unix sockets. Not
+	// for the hot path.
+	Local() netip.AddrPort
 	// Peer is the address that the connection counts as; the zero AddrPort for unix sockets.
 	Peer() netip.AddrPort
 	// Listener is the listener's name, as in the configuration.
