@@ -96,7 +96,8 @@ type Config struct {
 	// DrainTimeout bounds a graceful stop. 0 means do not wait: Stop resets what is open.
 	DrainTimeout time.Duration
 	// Guard holds the limits that all listeners share. Its MaxConns may be 0: the descriptor
-	// limit less the reserve.
+	// limit less the reserve. A connection whose service dials (service.Conn.Dial) takes two
+	// descriptors: half of that is right where all do, and for the MaxConns of one such listener.
 	Guard guard.Config
 	// Listeners are the addresses to serve; at least one.
 	Listeners []Listener
@@ -113,7 +114,7 @@ type Event struct {
 	Loop     int
 	Count    uint64 // how often this loop has met this reason, this time included
 	Dropped  uint64 // how many events of this reason were left out since the last one told
-	Detail   string // for malformed bytes the fault, for TLS what failed, for a panic its text, else "". Not escaped: a peer's words may be in the last two
+	Detail   string // for malformed bytes the fault, for TLS what failed, for upstreams how they ended, for a panic its text, else "". Not escaped: a peer's words may be in the last two
 	Stack    []byte // for a panic
 }
 

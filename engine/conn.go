@@ -2,6 +2,7 @@ package engine
 
 import (
 	"net/netip"
+	"time"
 
 	"github.com/valyala/bytebufferpool"
 
@@ -17,9 +18,11 @@ type conn struct {
 	loop *loop
 	ln   *listener
 	sess service.Session // nil until the connection has opened
+	src  service.Source  // what the rest of the present answer is pulled from; pulling ⇔ not nil
 	// Of connections that begin with a PROXY header or TLS: what is under way, and what came of it.
 	intro *intro
 	tls   *secure
+	up    *upstream // to the server behind; nil without one
 
 	in    *bytebufferpool.ByteBuffer // what was read and is not finished with; nil when nothing is
 	out   *bytebufferpool.ByteBuffer // what the kernel did not take; nil when it took all
@@ -54,7 +57,7 @@ type held struct {
 }
 
 // state is a set of facts about a connection.
-type state uint16
+type state uint32
 
 const (
 	eof       state = 1 << iota // the peer has finished sending
@@ -69,11 +72,16 @@ const (
 	fresh                       // a frame was served since the clocks were set
 	idling                      // the guard has taken the frame in fresh as the begin of Idle
 	paused                      // the guard has been told that we do not read
+	pulling                     // src is not nil: nothing is served until it has ended
+	resting                     // src has nothing now: it is not asked until it is ready
+	owing                       // the guard has been told that the peer is owed bytes
+	choked                      // the upstream takes nothing now: nothing is served, nor read, until it does
+	severing                    // closing: reset when the peer has what it is owed
 	gone                        // closed; the struct waits for reuse
 )
 
 // stops are the states in which no unit is served.
-const stops = busy | blocked | throttled | closing | lingering | gone
+const stops = busy | blocked | throttled | choked | closing | lingering | gone | pulling
 
 // outstanding is the number of bytes queued for the peer, the present wake's included.
 func (c *conn) outstanding() int {
@@ -112,7 +120,7 @@ func (c *conn) sink(n int) *[]byte {
 	if c.state&(gone|lingering) != 0 {
 		return nil
 	}
-	if c.outstanding()+n > c.ln.MaxOut+slack {
+	if c.state&pulling != 0 || c.outstanding()+n > c.ln.MaxOut+slack {
 		c.loop.overflow(c)
 		return nil
 	}
@@ -165,6 +173,9 @@ func (c *conn) Listener() string { return c.ln.Name }
 
 // Draining is service.Conn's.
 func (c *conn) Draining() bool { return c.loop.draining }
+
+// Now is service.Conn's.
+func (c *conn) Now() time.Duration { return time.Duration(c.loop.g.Now()) }
 
 // Date is service.Conn's.
 func (c *conn) Date() []byte { return c.loop.httpDate() }

@@ -6,6 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"weir/codec"
+	"weir/engine/service"
 	"weir/guard"
 	"weir/guard/mono"
 )
@@ -17,10 +18,14 @@ type counters struct {
 	faults            [codec.Faults]uint64
 	bytesIn, bytesOut uint64
 	writes, wakes     uint64
+	sendfile          uint64 // of bytesOut: of files that were never read
 	panics            uint64
 	shakesBegun       uint64
 	shakesFailed      uint64
 	shakes            [HandshakeKinds]uint64
+	upDialled, upMade uint64
+	upEnds            [service.Ends]uint64
+	upIn, upOut       uint64
 	acceptErrors      map[unix.Errno]uint64
 	lag, maxLag       time.Duration
 }
@@ -34,13 +39,14 @@ type report struct {
 	errnos    map[string]uint64
 	conns     int64
 	shaking   int
+	upstreams int
 	buffered  int64
 	listeners []ListenerSnapshot
 	stale     bool
 }
 
 func (l *loop) report() report {
-	r := report{counters: l.count, conns: int64(l.conns), shaking: l.shakes.n, buffered: l.buffered, errnos: map[string]uint64{}}
+	r := report{counters: l.count, conns: int64(l.conns), shaking: l.shakes.n, upstreams: l.upstreams.open, buffered: l.buffered, errnos: map[string]uint64{}}
 	r.acceptErrors = nil
 	for e, n := range l.count.acceptErrors {
 		r.errnos[errnoName(e)] += n
@@ -114,10 +120,19 @@ func (e *Engine) sum() Snapshot {
 		s.BytesIn += r.bytesIn
 		s.BytesOut += r.bytesOut
 		s.Writes += r.writes
+		s.Sendfile += r.sendfile
 		s.Panics += r.panics
 		s.HandshakesBegun += r.shakesBegun
 		s.HandshakesFailed += r.shakesFailed
 		s.HandshakesOpen += r.shaking
+		s.Upstreams += r.upstreams
+		s.UpstreamsDialled += r.upDialled
+		s.UpstreamsConnected += r.upMade
+		s.UpstreamBytesIn += r.upIn
+		s.UpstreamBytesOut += r.upOut
+		for k, n := range r.upEnds {
+			s.UpstreamEnds[k] += n
+		}
 		for k, n := range r.shakes {
 			s.Handshakes[k] += n
 		}

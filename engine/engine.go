@@ -10,7 +10,7 @@
 // Where to look: listen.go binds, accept.go lets in, opening.go takes what comes before the first
 // frame (PROXY header, ClientHello), shake.go has TLS handshakes computed, secure.go decrypts, read.go
 // serves, drip.go lets slow bytes gather, write.go answers, shed.go ends, stop.go stops, work.go is
-// for what may block. conn.go and loop.go are the nouns.
+// for what may block; upstream.go connects to servers behind, relay.go and splice.go pass bytes on. conn.go and loop.go are the nouns.
 package engine
 
 import (

@@ -39,6 +39,8 @@ type loop struct {
 	listeners []*listener
 	byFD      []*conn // by descriptor
 	byID      []*conn // by guard.ID
+	upstreams upstreams
+	pipe      pipe
 	spareConn []*conn // for reuse
 	conns     int
 
@@ -48,6 +50,9 @@ type loop struct {
 	// With TLS: what one read brings decrypted, what the present wake answers encrypted, and what
 	// is written to another connection than the present one, before it is encrypted.
 	plain, cipher, stray []byte
+
+	pulls  int // connections whose src is not nil
+	pulled int // bytes that the present wake has taken from a source
 
 	shakes     shakes
 	spareIntro []*intro
@@ -111,6 +116,10 @@ func (l *loop) event(fd int, ev uint32) {
 			return
 		}
 	}
+	if u := l.upstreams.at(fd); u != nil {
+		l.wakeUpstream(u, ev)
+		return
+	}
 	if fd == l.timerFD {
 		l.onTimer()
 		return
@@ -142,7 +151,7 @@ func (l *loop) wake(c *conn, ev uint32) {
 	if ev&(unix.EPOLLIN|unix.EPOLLPRI|unix.EPOLLERR|unix.EPOLLHUP) != 0 {
 		if c.wants&wantRead != 0 {
 			l.readable(c)
-		} else if ev&(unix.EPOLLERR|unix.EPOLLHUP) != 0 && c.wants&wantWrite == 0 {
+		} else if ev&(unix.EPOLLERR|unix.EPOLLHUP) != 0 && c.wants&wantWrite == 0 && (c.up == nil || socketError(c.fd) != 0) {
 			l.drop(c, guard.OK) // both directions are down and nothing can be learnt by a call
 		}
 	}
@@ -150,7 +159,7 @@ func (l *loop) wake(c *conn, ev uint32) {
 
 // enter begins a wake of c: what it writes is gathered in l.out.
 func (l *loop) enter(c *conn) {
-	l.cur = c
+	l.cur, l.pulled = c, 0
 	l.uncharged, l.verdict = 0, guard.Verdict{} // a panic may have left them
 }
 
@@ -185,6 +194,10 @@ func (l *loop) panicked(c *conn, gen uint32, p any, stack []byte) {
 		return
 	}
 	l.shedEvent(c, guard.ShedPanic, panicText(p), stack)
+	if c.src != nil { // in the middle of an answer: nothing can be said
+		l.end(c, true)
+		return
+	}
 	defer func() {
 		if recover() != nil {
 			l.drop(c, guard.OK)
@@ -203,6 +216,11 @@ func (l *loop) settle(c *conn) {
 	if c.state&gone != 0 {
 		return
 	}
+	if c.up != nil {
+		if l.settleUpstream(c); c.state&gone != 0 {
+			return
+		}
+	}
 	if c.state&(blocked|closing) == blocked && c.out == nil { // the kernel took more than was expected
 		c.state &^= blocked
 		l.yield(c)
@@ -210,15 +228,14 @@ func (l *loop) settle(c *conn) {
 	if l.draining {
 		l.retire(c)
 	}
-	if c.state&(closing|lingering) == closing && c.out == nil {
+	if c.state&(severing|lingering) == severing && c.out == nil {
+		l.cutOff(c)
+	} else if c.state&(closing|lingering) == closing && c.out == nil && c.src == nil {
 		if l.farewell(c); c.state&gone == 0 && c.out == nil {
 			l.finish(c)
 		}
-		if c.state&gone != 0 {
-			return
-		}
 	}
-	if !l.account(c) {
+	if c.state&gone != 0 || !l.account(c) {
 		return
 	}
 	l.want(c)

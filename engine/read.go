@@ -19,12 +19,25 @@ func (l *loop) readable(c *conn) {
 	if c.state&again != 0 {
 		return // what was read before is served first; the kernel keeps the rest
 	}
+	if c.up != nil {
+		if c.state&choked != 0 {
+			c.up.pressed = true // there is more than can be passed on: want takes the interest away
+			return
+		}
+		if c.up.poursIn && c.tls == nil {
+			l.pourRead(c)
+			return
+		}
+	}
 	n, errno := read(c.fd, l.buf)
 	switch {
 	case errno == unix.EAGAIN:
 		return
 	case errno != 0: // reset, timed out: the kernel has ended it
 		l.drop(c, guard.OK)
+		return
+	case n == 0 && c.up != nil && c.tls != nil: // no close_notify came first
+		l.truncated(c)
 		return
 	case n == 0:
 		if c.state |= eof; c.opening != opened {
@@ -62,6 +75,10 @@ func (l *loop) readable(c *conn) {
 
 // take serves b, which has arrived, and keeps what is not finished with.
 func (l *loop) take(c *conn, b []byte) {
+	if c.up != nil && c.up.poursIn {
+		l.pour(c, b)
+		return
+	}
 	if c.in == nil {
 		used := 0
 		if c.state&stops == 0 {
@@ -96,6 +113,9 @@ func (l *loop) charge(c *conn) (r guard.Reason) {
 
 // proceed serves what is kept, and acts on the end of the stream when nothing is left to serve.
 func (l *loop) proceed(c *conn) {
+	if c.src != nil && !l.pull(c) {
+		return
+	}
 	if c.state&(stops|again) == 0 {
 		l.serveKept(c)
 	}
@@ -111,6 +131,9 @@ func (l *loop) proceed(c *conn) {
 		if c.sess.Partial() {
 			l.count.faults[codec.Truncated]++
 			l.shedEvent(c, guard.ShedMalformed, codec.Truncated.Label(), nil)
+		} else if c.up != nil {
+			l.clientEnded(c)
+			return
 		}
 		c.state |= closing // every answer is given or queued
 		return
@@ -121,6 +144,10 @@ func (l *loop) proceed(c *conn) {
 
 // serveKept serves from c.in and gives the buffer back when it is empty.
 func (l *loop) serveKept(c *conn) {
+	if c.up != nil && c.up.poursIn {
+		l.pourKept(c)
+		return
+	}
 	if c.held.kind != codec.More && !l.offer(c) {
 		return
 	}
@@ -142,6 +169,9 @@ func (l *loop) offer(c *conn) bool {
 	h := &c.held
 	h.lo += l.give(c, codec.Unit{Kind: h.kind, N: h.n, Data: c.in.B[c.inOff+h.lo : c.inOff+h.hi : c.inOff+h.hi]})
 	if h.lo < h.hi && c.state&(gone|closing) == 0 {
+		if c.src != nil && l.pull(c) {
+			l.yield(c)
+		}
 		return false
 	}
 	if c.state&gone == 0 {
@@ -151,7 +181,7 @@ func (l *loop) offer(c *conn) bool {
 			l.unkeep(c)
 		}
 	}
-	return true
+	return c.src == nil || l.pull(c)
 }
 
 // give offers a unit to the session, as often as it takes a piece and there is room for the next.
@@ -160,11 +190,14 @@ func (l *loop) give(c *conn, u codec.Unit) (taken int) {
 	for {
 		n := c.sess.Serve(c, u)
 		taken += n
-		if n >= len(u.Data) || c.state&(gone|closing) != 0 {
-			return taken
+		if n >= len(u.Data) || c.state&(gone|closing|busy|pulling) != 0 {
+			return taken // a rest is offered when the work is done or the source has ended
 		}
 		u.Data = u.Data[n:]
 		if l.flush(c); c.state&gone != 0 {
+			return taken
+		}
+		if c.up != nil && l.full(c) {
 			return taken
 		}
 		if n == 0 || c.outstanding() > c.ln.MaxOut/2 {
@@ -190,6 +223,14 @@ func (l *loop) yield(c *conn) {
 func (l *loop) serve(c *conn, b []byte) (used int) {
 	high := c.ln.MaxOut / 2
 	for frames := 0; ; {
+		if c.up != nil {
+			if c.up.poursIn {
+				return used + l.pourRest(c, b[used:])
+			}
+			if l.full(c) {
+				return used
+			}
+		}
 		if n := c.outstanding(); n > high || n > readBytes {
 			if l.flush(c); c.state&gone != 0 {
 				return used
@@ -232,9 +273,15 @@ func (l *loop) serve(c *conn, b []byte) (used int) {
 		if took < len(u.Data) && c.state&closing == 0 {
 			at := int(uintptr(unsafe.Pointer(&u.Data[0])) - uintptr(unsafe.Pointer(&b[used])))
 			c.held = held{kind: u.Kind, n: u.N, lo: at + took, hi: at + len(u.Data)}
+			if c.src != nil && l.pull(c) {
+				l.yield(c) // what is held is offered in the next turn
+			}
 			return used
 		}
 		used += u.N
+		if c.src != nil && !l.pull(c) {
+			return used
+		}
 		if c.state&stops != 0 {
 			return used
 		}

@@ -72,10 +72,14 @@ func (l *loop) finish(c *conn) {
 	if c.tls != nil {
 		c.tls.dropRaw()
 	}
+	if c.up != nil {
+		l.endUpstream(c.up, false)
+	}
 	c.held = held{}
 	c.inOff = 0
 	c.state |= lingering
-	c.state &^= blocked | throttled | again
+	c.state &^= blocked | throttled | choked | again
+	l.settled(c)
 	c.wakeAt(1)
 	if c.state&paused != 0 {
 		c.state &^= paused
@@ -100,6 +104,9 @@ func (l *loop) drop(c *conn, r guard.Reason) {
 func (l *loop) end(c *conn, withReset bool) {
 	if c.state&gone != 0 {
 		return
+	}
+	if c.up != nil {
+		l.endUpstream(c.up, !withReset && c.state&(closing|politely) == closing)
 	}
 	c.state = gone
 	if l.cur == c {
@@ -153,7 +160,12 @@ func (l *loop) closed(c *conn) {
 		}
 	}()
 	if c.sess != nil {
-		c.sess.Closed()
+		defer c.sess.Closed()
+	}
+	if s := c.src; s != nil {
+		c.src = nil
+		l.pulls--
+		s.Release()
 	}
 }
 
@@ -190,7 +202,7 @@ func (l *loop) overdue(id guard.ID, r guard.Reason) {
 	switch r {
 	case guard.ShedWriteStall, guard.ShedSlowReader, guard.ShedLinger:
 		l.drop(c, r)
-	case guard.ShedLifetime, guard.ShedIdle:
+	case guard.ShedLifetime, guard.ShedIdle, guard.ShedHalfClosed:
 		l.count.shed[r]++ // ordinary life: counted, not told
 		if c.out != nil || c.state&stops != 0 {
 			l.end(c, true)
@@ -198,7 +210,7 @@ func (l *loop) overdue(id guard.ID, r guard.Reason) {
 		}
 		c.state |= closing
 	default: // the peer's message did not arrive in time
-		if c.stage != service.Between && c.out == nil && c.state&(closing|busy) == 0 {
+		if c.stage != service.Between && c.out == nil && c.state&(closing|busy|pulling) == 0 {
 			l.refuse(c, r, service.TooSlow)
 			c.state &^= politely // it sends next to nothing: no need to wait for it
 			return

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"weir/codec"
+	"weir/engine/service"
 	"weir/guard"
 )
 
@@ -20,6 +21,9 @@ type Snapshot struct {
 	BytesIn, BytesOut uint64
 	// Writes counts write calls: answers of one wake go out together.
 	Writes uint64
+	// Sendfile counts the bytes of files that the kernel sent out of its page cache. BytesOut has
+	// them too.
+	Sendfile uint64
 	// AcceptErrors counts failed accepts by errno name, for example "EMFILE".
 	AcceptErrors map[string]uint64
 	Panics       uint64
@@ -38,6 +42,13 @@ type Snapshot struct {
 	HandshakesBegun, HandshakesFailed uint64
 	Handshakes                        [HandshakeKinds]uint64
 	HandshakesOpen, HandshakesQueued  int
+	// Upstreams are open now, those included that are being connected. UpstreamsDialled counts the
+	// attempts to connect, UpstreamsConnected those that succeeded, UpstreamEnds how they ended.
+	Upstreams                            int
+	UpstreamsDialled, UpstreamsConnected uint64
+	UpstreamEnds                         [service.Ends]uint64
+	// UpstreamBytesIn and UpstreamBytesOut are bytes read from and handed to the kernel for upstreams.
+	UpstreamBytesIn, UpstreamBytesOut uint64
 }
 
 // HandshakeKind tells successful handshakes apart.

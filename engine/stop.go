@@ -78,6 +78,10 @@ func (l *loop) retire(c *conn) {
 		}
 		return
 	}
+	if c.up != nil {
+		l.retireRelay(c)
+		return
+	}
 	if c.state&(stops|again) == 0 && c.in == nil && c.out == nil && len(l.out) == 0 && (c.tls == nil || c.tls.raw == nil) &&
 		c.sess.Stage() == service.Between && waiting(c.fd) == 0 {
 		c.state |= closing
@@ -111,6 +115,7 @@ func (l *loop) release() {
 	for _, ln := range l.listeners {
 		ln.close(l)
 	}
+	l.pipe.close()
 	if l.spareFD >= 0 {
 		_ = unix.Close(l.spareFD)
 	}

@@ -27,10 +27,28 @@ func read(fd int, p []byte) (n int, errno unix.Errno) {
 }
 
 // write sends p, which must not be empty, or as much of it as the kernel takes.
-func write(fd int, p []byte) (n int, errno unix.Errno) {
+func write(fd int, p []byte) (n int, errno unix.Errno) { return send(fd, p, 0) }
+
+// send is write with flags.
+func send(fd int, p []byte, flags int) (n int, errno unix.Errno) {
 	for {
 		// MSG_NOSIGNAL: a peer that is gone is an error, not a SIGPIPE.
-		r, _, e := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(&p[0])), uintptr(len(p)), unix.MSG_NOSIGNAL, 0, 0)
+		r, _, e := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(&p[0])), uintptr(len(p)), uintptr(unix.MSG_NOSIGNAL|flags), 0, 0)
+		if e == 0 {
+			return int(r), 0
+		}
+		if e != unix.EINTR {
+			return 0, e
+		}
+	}
+}
+
+// sendFile sends n bytes of a regular file from offset on, or as many as the kernel takes; 0 without
+// an error means that the file ends there. The page cache should have them: the loop waits for the
+// disk otherwise.
+func sendFile(fd, from int, offset int64, n int) (sent int, errno unix.Errno) {
+	for {
+		r, _, e := unix.RawSyscall6(unix.SYS_SENDFILE, uintptr(fd), uintptr(from), uintptr(unsafe.Pointer(&offset)), uintptr(n), 0, 0)
 		if e == 0 {
 			return int(r), 0
 		}

@@ -9,8 +9,10 @@ type timer struct {
 	at   mono.Time
 	c    *conn // with gen; or
 	gen  uint32
-	look bool // for what a drip has gathered; else to end a throttling
+	look bool // for what a drip has gathered
+	pull bool // for a source that had nothing; else to end a throttling, to cut off or to retire
 	ln   *listener
+	up   bool // upstreams that take too long
 }
 
 // timers is a binary heap, earliest first. Not for concurrent use.
@@ -61,15 +63,28 @@ func (l *loop) fire(t timer) {
 		l.listen(t.ln)
 		return
 	}
+	if t.up {
+		l.upstreamsDue()
+		return
+	}
 	c := t.c
 	if c.gen != t.gen || c.state&gone != 0 {
 		return
 	}
+	if c.up != nil {
+		c.up.retiring = false
+	}
 	switch {
 	case t.look:
 		l.look(c)
+	case t.pull:
+		c.Ready()
 	case c.state&throttled != 0:
 		c.state &^= throttled
 		l.resume(c)
+	case c.state&severing != 0 || c.up != nil && l.draining:
+		gen := c.gen
+		l.enter(c)
+		l.leave(c, gen)
 	}
 }

@@ -112,7 +112,7 @@ func (c *conn) worked(gen uint32, done func(), p any, stack []byte) {
 // Work is service.Conn's.
 func (c *conn) Work(f, done func()) bool {
 	l := c.loop
-	if c.state&(gone|closing|busy) != 0 {
+	if c.state&(gone|busy) != 0 || c.state&(closing|pulling) == closing {
 		return false
 	}
 	gen := c.gen

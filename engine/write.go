@@ -10,7 +10,10 @@ import (
 
 // flush sends what the present wake has gathered. What the kernel refuses is kept in c.out; while
 // anything is there, nothing is sent but from writable.
-func (l *loop) flush(c *conn) {
+func (l *loop) flush(c *conn) { l.push(c, 0) }
+
+// push is flush with flags for the kernel: MSG_MORE when more follows at once.
+func (l *loop) push(c *conn, flags int) {
 	if l.cur != c || len(l.out) == 0 && len(l.cipher) == 0 {
 		return
 	}
@@ -22,7 +25,7 @@ func (l *loop) flush(c *conn) {
 	if len(p) == 0 {
 		return
 	}
-	n, errno := write(c.fd, p)
+	n, errno := send(c.fd, p, flags)
 	l.count.writes++
 	if errno != 0 && errno != unix.EAGAIN {
 		l.drop(c, guard.OK)
@@ -54,8 +57,25 @@ func (l *loop) gathered(c *conn) []byte {
 // owe begins to keep output, about n bytes of it, and to judge how fast the peer takes it.
 func (l *loop) owe(c *conn, n int) {
 	c.out, c.sent = borrow(n), 0
+	l.owes(c)
+}
+
+// owes begins to judge how fast the peer takes what it is owed: the kernel took less than we had.
+func (l *loop) owes(c *conn) {
+	if c.state&owing != 0 {
+		return
+	}
+	c.state |= owing
 	c.acked = c.acknowledged()
 	l.g.Owe(c.id)
+}
+
+// settled ends it: the kernel has all that there is for now.
+func (l *loop) settled(c *conn) {
+	if c.state&owing != 0 {
+		c.state &^= owing
+		l.g.Settled(c.id)
+	}
 }
 
 // acknowledged is how many of the bytes sent the peer's kernel has.
@@ -72,6 +92,12 @@ func (l *loop) wrote(c *conn, n int) {
 // when there is room.
 func (l *loop) writable(c *conn) {
 	if c.out == nil {
+		if c.src != nil {
+			if c.state&owing != 0 {
+				l.progress(c)
+			}
+			l.proceed(c)
+		}
 		return
 	}
 	n, errno := 0, unix.Errno(0)
@@ -91,14 +117,22 @@ func (l *loop) writable(c *conn) {
 	l.progress(c)
 	if c.sent == len(c.out.B) {
 		giveBack(c.out)
-		c.out, c.sent = nil, 0
-		l.g.Settled(c.id)
+		if c.out, c.sent = nil, 0; c.src == nil {
+			l.settled(c)
+		}
+		if c.up != nil && c.up.in != nil {
+			if l.offerReceived(c.up, nil); c.state&gone != 0 {
+				return
+			}
+		}
 	} else if c.sent > len(c.out.B)/2 { // queue in front, not behind what is gone
 		c.out.B = c.out.B[:copy(c.out.B, c.out.B[c.sent:])]
 		c.sent = 0
 	}
 	if c.state&blocked != 0 && c.outstanding() <= c.ln.MaxOut/4 {
 		c.state &^= blocked
+		l.proceed(c)
+	} else if c.out == nil && c.src != nil {
 		l.proceed(c)
 	}
 }
@@ -139,6 +173,9 @@ func (l *loop) account(c *conn) bool {
 			held += cap(c.tls.raw.B)
 		}
 	}
+	if c.up != nil {
+		held += c.up.held()
+	}
 	if held == c.acct {
 		return true
 	}
@@ -168,11 +205,14 @@ const (
 // want registers what the connection must be woken for, if that has changed.
 func (l *loop) want(c *conn) {
 	var w interest
-	if c.state&(eof|busy|blocked|throttled) == 0 && (c.state&closing == 0 || c.state&lingering != 0) {
+	if c.state&(eof|busy|blocked|throttled|choked|pulling) == 0 && (c.state&closing == 0 || c.state&lingering != 0) {
 		w = wantRead
 	}
-	if c.out != nil {
+	if c.out != nil || c.state&(pulling|resting|busy|again) == pulling {
 		w |= wantWrite
+	}
+	if c.state&(choked|eof) == choked && c.up != nil && !c.up.pressed {
+		w |= c.wants & wantRead // most upstreams connect, and drain, before more comes
 	}
 	if w == c.wants {
 		return
@@ -202,7 +242,7 @@ func (l *loop) clocks(c *conn) {
 	if c.state&(gone|closing) != 0 {
 		return
 	}
-	if idle := c.state&(blocked|throttled) != 0; idle != (c.state&paused != 0) {
+	if idle := c.state&(blocked|throttled|choked) != 0; idle != (c.state&paused != 0) {
 		c.state ^= paused
 		if idle {
 			l.g.Pause(c.id)
@@ -210,7 +250,7 @@ func (l *loop) clocks(c *conn) {
 			l.g.Resume(c.id)
 		}
 	}
-	if c.state&busy != 0 {
+	if c.state&(busy|pulling) != 0 {
 		return
 	}
 	stage := c.sess.Stage()

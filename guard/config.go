@@ -67,6 +67,11 @@ type Limits struct {
 	FrameTimeout time.Duration
 	// IdleTimeout is the time between two frames. Default 75 s (nginx). ShedIdle.
 	IdleTimeout time.Duration
+	// HalfCloseTimeout is how long a relayed connection of which one side has finished sending may
+	// go without a byte from the other. Default 30 s (haproxy's advice for timeout client-fin). Too
+	// low cuts answers that take long to compute, too high keeps what nobody will finish.
+	// ShedHalfClosed.
+	HalfCloseTimeout time.Duration
 	// WriteTimeout is how long a peer that is owed bytes may take none of them. Default 30 s
 	// (nginx 60 s, NATS 10 s). It also bounds, at 5 s at most (nginx lingering_timeout),
 	// how long a peer may take to close once we have.
@@ -99,6 +104,7 @@ func DefaultLimits() Limits {
 		FirstFrameTimeout: 5 * time.Second,
 		FrameTimeout:      10 * time.Second,
 		IdleTimeout:       75 * time.Second,
+		HalfCloseTimeout:  30 * time.Second,
 		WriteTimeout:      30 * time.Second,
 		MinRate:           240,
 		MinRateGrace:      5 * time.Second,

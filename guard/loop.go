@@ -44,6 +44,8 @@ const (
 	// Handshake: the TLS handshake is awaited or under way. HandshakeTimeout runs, and nothing
 	// extends it.
 	Handshake
+	// HalfClosed: one side of a relayed connection has finished sending. HalfCloseTimeout runs.
+	HalfClosed
 )
 
 // Verdict is the answer to bytes or frames.

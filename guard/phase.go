@@ -54,6 +54,9 @@ func (l *Loop) Phase(id ID, ph Phase) {
 		l.ask(id, c, p)
 	case Busy:
 		c.read, c.in = 0, 0
+	case HalfClosed:
+		c.in = 0
+		l.begin(id, c, p.half)
 	case Closing:
 		c.in = 0
 		l.begin(id, c, p.linger)

@@ -26,6 +26,7 @@ type Policy struct {
 	handshake     time.Duration
 	idle, write   time.Duration
 	linger        time.Duration // of Closing
+	half          time.Duration // of HalfClosed
 	life          time.Duration
 	lot           uint32 // bytes a connection charges to its source at a time
 	jitter        uint64 // greatest addition to idle, in fine ticks
@@ -110,6 +111,7 @@ func (g *Guard) Policy(name string, lim Limits) (*Policy, error) {
 		idle:       lim.IdleTimeout,
 		write:      lim.WriteTimeout,
 		linger:     lim.linger(),
+		half:       lim.HalfCloseTimeout,
 		life:       lim.Lifetime,
 		lot:        lot(burstOf(lim.SourceByteRate, lim.SourceByteBurst)),
 		jitter:     uint64(min(time.Second, lim.IdleTimeout/16) >> fineShift),
@@ -185,7 +187,7 @@ func (l Limits) hop() int { return min(max(4*l.shortest(), 256), wheel.Slots-1) 
 // shortest is the shortest of the timeouts that apply, in ticks.
 func (l Limits) shortest() int {
 	s := wheel.Slots * wheel.Tick
-	for _, d := range []time.Duration{l.FirstFrameTimeout, l.FrameTimeout, l.IdleTimeout, l.WriteTimeout} {
+	for _, d := range []time.Duration{l.FirstFrameTimeout, l.FrameTimeout, l.IdleTimeout, l.HalfCloseTimeout, l.WriteTimeout} {
 		if d > 0 {
 			s = min(s, d)
 		}

@@ -45,9 +45,16 @@ const (
 	ShedSlowSender // -min-rate, inbound
 	ShedWriteStall // -write-timeout
 	ShedSlowReader // -min-rate, outbound
+	ShedHalfClosed // -half-close-timeout
 	ShedLifetime   // -lifetime
 	ShedLinger     // the peer did not finish closing in time
 	ShedDrain      // still open at -drain-timeout
+
+	// At an upstream, which a service relays to.
+	ShedNoUpstream      // none of them is up
+	ShedUpstreamConnect // connecting to it failed, or took longer than -connect-timeout
+	ShedUpstreamReset   // it has reset the connection
+	ShedUpstreamStall   // it took nothing for -write-timeout
 
 	// In between.
 	ShedMalformed // the bytes were wrong; which way is counted by fault
@@ -55,6 +62,7 @@ const (
 	ShedMemory    // -max-buffered, all connections together
 	ShedWork      // the worker pool's queue is full
 	ShedPanic     // a handler panicked
+	ShedAnswer    // the rest of an answer could not be had: its file was cut short, its disk failed
 
 	reasonCount
 )
@@ -111,14 +119,20 @@ var reasonTable = [Reasons]reasonRow{
 	ShedSlowSender:       {"slow-sender", "a frame or body arrived below the minimum rate", "min-rate", Suspect},
 	ShedWriteStall:       {"write-stall", "the peer took nothing of what it is owed for too long", "write-timeout", Suspect},
 	ShedSlowReader:       {"slow-reader", "the peer read below the minimum rate", "min-rate", Suspect},
+	ShedHalfClosed:       {"half-closed", "one side had finished sending, and then nothing more came from the other", "half-close-timeout", Normal},
 	ShedLifetime:         {"lifetime", "the connection reached its greatest age", "lifetime", Normal},
 	ShedLinger:           {"linger", "the peer did not finish closing in time (write-timeout, 5 s at most)", "write-timeout", Normal},
 	ShedDrain:            {"drain", "still open at the end of a graceful stop", "drain-timeout", Normal},
+	ShedNoUpstream:       {"no-upstream", "none of the servers behind is up", "to", Normal},
+	ShedUpstreamConnect:  {"upstream-connect", "no server behind could be connected to", "connect-timeout", Normal},
+	ShedUpstreamReset:    {"upstream-reset", "the server behind reset the connection", "to", Normal},
+	ShedUpstreamStall:    {"upstream-stall", "the server behind took nothing of what it is owed for too long", "write-timeout", Normal},
 	ShedMalformed:        {"malformed", "the peer's bytes broke the protocol", "", Hostile},
 	ShedOutput:           {"output", "a handler queued more than the connection may hold", "max-out", Suspect},
 	ShedMemory:           {"memory", "all connections together hold too many bytes", "max-buffered", Suspect},
 	ShedWork:             {"work", "too much work is waiting for the worker pool", "workers", Suspect},
 	ShedPanic:            {"panic", "a handler failed", "", Normal},
+	ShedAnswer:           {"answer", "the rest of an answer could not be had: its file was cut short or could not be read", "", Normal},
 }
 
 // Label is the reason's stable name for metrics and logs: lower case, hyphens, no spaces.

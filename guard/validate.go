@@ -68,6 +68,7 @@ func (l Limits) Validate() error {
 	c.timeout("first-frame-timeout", l.FirstFrameTimeout, maxTimeout)
 	c.timeout("frame-timeout", l.FrameTimeout, maxTimeout)
 	c.timeout("idle-timeout", l.IdleTimeout, maxTimeout)
+	c.timeout("half-close-timeout", l.HalfCloseTimeout, maxTimeout)
 	c.timeout("write-timeout", l.WriteTimeout, maxTimeout)
 	c.timeout("lifetime", l.Lifetime, maxLifetime)
 	c.count("min-rate", l.MinRate, budget.MaxRate, " bytes per second")

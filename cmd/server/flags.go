@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	static "weir/engine/service/files"
+	"weir/engine/service/relay"
 	"weir/guard/bucket"
 	"weir/guard/budget"
 	"weir/internal/acme"
@@ -46,7 +48,7 @@ var flags = []group{
 	{"Listening", []row{
 		{name: "listen", kind: listURLs, value: "http://127.0.0.1:8080 frames://127.0.0.1:7000",
 			setting: func(s *settings) any { return &s.listen },
-			help:    "An address to serve: SCHEME://HOST:PORT or SCHEME://unix:/PATH. SCHEME is http, frames or line, or with TLS https, frames+tls or line+tls. HOST is an IPv4 address, an [IPv6] address, localhost, or empty for all addresses. Parameters override limits for this listener: http://:80?source-conns=10&idle-timeout=5s; name=WORD names it in logs and metrics. May be given several times"},
+			help:    "An address to serve: SCHEME://HOST:PORT or SCHEME://unix:/PATH. SCHEME is http, frames, line or tcp, or with TLS https, frames+tls, line+tls or tcp+tls. HOST is an IPv4 address, an [IPv6] address, localhost, or empty for all addresses. Parameters override limits for this listener: http://:80?source-conns=10&idle-timeout=5s; name=WORD names it in logs and metrics. May be given several times"},
 		{name: "admin", kind: text, unit: "ADDRESS", value: "127.0.0.1:9090", check: checkAdmin,
 			setting: func(s *settings) any { return &s.admin },
 			help:    "HOST:PORT of metrics, health and profiles, or off. Whoever reaches it can profile the process: keep it private"},
@@ -137,6 +139,55 @@ var flags = []group{
 			setting: func(s *settings) any { return &s.acme.Cache },
 			help:    "Where keys and certificates are kept, for their owner only: one that is open to others is refused"},
 	}},
+	{"Files", []row{
+		{name: "files", kind: text, unit: "DIRECTORY", check: checkDirectory, schemes: "http https",
+			limit: func(l *limits) any { return &l.files },
+			help:  "Serve the files below this directory, and nothing outside of it. Names that begin with a dot are hidden, but for /.well-known/; compressed siblings (.br, .zst, .gz) are sent to who takes them"},
+		{name: "index", kind: text, unit: "NAME", value: "index.html", check: checkIndex, schemes: "http https", when: (*settings).hasFiles,
+			limit: func(l *limits) any { return &l.index },
+			help:  "The file that answers for its directory; off is none"},
+		{name: "list", kind: toggle, value: "false", schemes: "http https", when: (*settings).hasFiles,
+			limit: func(l *limits) any { return &l.list },
+			help:  "Show the names in directories that have no index"},
+		{name: "dotfiles", kind: toggle, value: "false", schemes: "http https", when: (*settings).hasFiles,
+			limit: func(l *limits) any { return &l.dotFiles },
+			help:  "Serve names that begin with a dot as well"},
+		{name: "max-age", kind: duration, value: "0", min: int64(time.Second), max: int64(maxLifetime), zero: "ask each time", schemes: "http https", when: (*settings).hasFiles,
+			limit: func(l *limits) any { return &l.maxAge },
+			help:  "How long clients may use a file again without asking whether it has changed, whole seconds"},
+		{name: "max-open-files", kind: count, value: "0", auto: "1024, at most an eighth of the descriptor limit", min: 16, max: 1 << 20, zero: "automatic", when: (*settings).hasFiles,
+			setting: func(s *settings) any { return &s.maxOpenFiles },
+			help:    "Files that are open at once, those being sent included; each loop has an equal share. They are added to fd-reserve unless that is given. With more different files under way than this, further ones are answered 503"},
+	}},
+	{"Relaying", []row{
+		{name: "to", kind: names, unit: "ADDRESS", check: relay.CheckAddress, schemes: relaySchemes,
+			limit: func(l *limits) any { return &l.relay.to },
+			help:  "A server to relay to, HOST:PORT or unix:/PATH; HOST may be a name, which stands for all its addresses. tcp:// listeners need one, frames:// and line:// listeners relay when they have one, and http:// listeners do not. May be given several times, or with commas between: ?to=A:1,B:2"},
+		{name: "balance", kind: word, value: "roundrobin", words: []string{"roundrobin", "leastconn"}, schemes: relaySchemes, when: (*settings).hasRelay,
+			limit: func(l *limits) any { return &l.relay.balance },
+			help:  "Which of several servers a client is given to: one after the other, or the one with the fewest connections"},
+		{name: "connect-timeout", kind: duration, value: "3s", max: int64(maxTimeout), zero: "the most there can be", zeroIs: int64(maxTimeout), schemes: relaySchemes, when: (*settings).hasRelay,
+			limit: func(l *limits) any { return &l.relay.connectTimeout },
+			help:  "Time for connecting to a server. After a failure up to two others are tried; the client waits in the kernel meanwhile, and no deadline of its runs"},
+		{name: "proxy-to", kind: word, value: "off", words: []string{"off", "v1", "v2"}, schemes: relaySchemes, when: (*settings).hasRelay,
+			limit: func(l *limits) any { return &l.relay.proxyTo },
+			help:  "Begin each connection to a server with a PROXY protocol header of this version, which names the client"},
+		{name: "resolve-interval", kind: duration, value: "30s", min: int64(time.Second), max: int64(maxTimeout), zero: "once a day", zeroIs: int64(maxTimeout), schemes: relaySchemes, when: (*settings).hasRelay,
+			limit: func(l *limits) any { return &l.relay.resolveEvery },
+			help:  "How often the names of servers are looked up again"},
+		{name: "health", kind: word, value: "off", words: []string{"off", "tcp"}, schemes: relaySchemes, when: (*settings).hasRelay,
+			limit: func(l *limits) any { return &l.relay.health },
+			help:  "Whether servers are connected to, by tcp, to see if they are up. Without it clients find out: after health-fall of them have failed in a row a server is left out for a second at a time"},
+		{name: "health-interval", kind: duration, value: "2s", min: int64(100 * time.Millisecond), max: int64(maxTimeout), schemes: relaySchemes, when: (*settings).hasHealth,
+			limit: func(l *limits) any { return &l.relay.healthEvery },
+			help:  "Time between two health checks of a server"},
+		{name: "health-rise", kind: count, value: "2", min: 1, max: 1000, schemes: relaySchemes, when: (*settings).hasHealth,
+			limit: func(l *limits) any { return &l.relay.healthRise },
+			help:  "Health checks in a row that must succeed before a server is up again"},
+		{name: "health-fall", kind: count, value: "3", min: 1, max: 1000, schemes: relaySchemes, when: (*settings).hasRelay,
+			limit: func(l *limits) any { return &l.relay.healthFall },
+			help:  "Health checks, or clients' attempts to connect, in a row that must fail before a server is down"},
+	}},
 	{"Frames and bytes", []row{
 		{name: "source-frame-rate", kind: rate, value: "2000", bench: benchRate, max: bucket.MaxRate, zero: "no limit",
 			limit: func(l *limits) any { return &l.SourceFrameRate },
@@ -193,6 +244,9 @@ var flags = []group{
 		{name: "idle-timeout", kind: duration, value: "75s", max: int64(maxTimeout), zero: "no limit",
 			limit: func(l *limits) any { return &l.IdleTimeout },
 			help:  "Between two frames"},
+		{name: "half-close-timeout", kind: duration, value: "30s", max: int64(maxTimeout), zero: "no limit", schemes: relaySchemes, when: (*settings).hasRelay,
+			limit: func(l *limits) any { return &l.HalfCloseTimeout },
+			help:  "Between two reads of a relayed connection of which one side has finished sending"},
 		{name: "write-timeout", kind: duration, value: "30s", max: int64(maxTimeout), zero: "no limit",
 			limit: func(l *limits) any { return &l.WriteTimeout },
 			help:  "How long a peer that is owed bytes may take none of them"},
@@ -282,6 +336,22 @@ func eachRow(visit func(*row)) {
 func checkPath(value string) error {
 	if value == "" || strings.ContainsRune(value, 0) {
 		return errors.New("must be the path of a file")
+	}
+	return nil
+}
+
+// checkDirectory takes any path; whether there is such a directory is seen when it is opened.
+func checkDirectory(value string) error {
+	if value == "" || strings.ContainsRune(value, 0) {
+		return errors.New("must be the path of a directory")
+	}
+	return nil
+}
+
+// checkIndex takes a plain name, and off.
+func checkIndex(value string) error {
+	if value == "" || static.CheckIndex(value) != nil {
+		return errors.New("must be off or the plain name of a file such as index.html")
 	}
 	return nil
 }

@@ -65,7 +65,9 @@ func three(r *row) [3]string {
 		return [3]string{"optional", "required", "off"}
 	case r.kind == word:
 		return [3]string{r.words[1], r.words[1], r.words[1]}
-	case r.name == "acme-domain", r.kind == files, r.kind == text && r.unit == "FILE", r.kind == text && r.unit == "DIRECTORY":
+	case r.name == "to":
+		return [3]string{"a.example:1", "192.0.2.1:2", "unix:/run/c"}
+	case r.name == "acme-domain", r.kind == files, r.kind == text && r.unit == "FILE", r.kind == text && r.unit == "DIRECTORY", r.name == "index":
 		return [3]string{"a.example", "b.example", "c.example"}
 	case r.name == "acme-email":
 		return [3]string{"a@a.example", "b@b.example", "c@c.example"}
@@ -103,6 +105,10 @@ var beside = map[string][]string{
 	"tls-client-ca":   {"-listen=https://:1", "-tls-self-signed"},
 	"tls-client-auth": {"-listen=https://:1", "-tls-self-signed", "-tls-client-ca=ca"},
 	"acme-domain":     {"-listen=https://:1"},
+	"index":           {"-files=."},
+	"list":            {"-files=."},
+	"dotfiles":        {"-files=."},
+	"max-age":         {"-files=."},
 }
 
 func TestEveryFlagInEveryPlace(t *testing.T) {
@@ -216,7 +222,15 @@ func TestWrongInputIsOnePlainLine(t *testing.T) {
 		{[]string{"-acme-ca", "/x"}, "", "-acme-ca: nothing is obtained without", 2, "the same"},
 		{[]string{"-acme-directory", "https://a.example/"}, "", "-acme-directory: nothing is obtained without", 2, "the same"},
 		{[]string{"-acme-email", "mailto:a@b.example"}, "", "-acme-email mailto:a@b.example: must be an address such as ops@example.com", 2, "an address, not its URL"},
-		{[]string{"-listen", "http://:1?proxy-from=10.0.0.0/8,127.0.0.0/8"}, "", "-listen 127.0.0.0/8: must be SCHEME://HOST:PORT or SCHEME://unix:/PATH, with http, https, frames, frames+tls, line or line+tls; commas stand between listeners: repeat a parameter instead, FLAG=A&FLAG=B", 2, "a list in a parameter"},
+		{[]string{"-listen", "http://:1?proxy-from=10.0.0.0/8,banana"}, "", "-listen http://:1: proxy-from banana: must be a network", 2, "a list in a parameter"},
+		{[]string{"-listen", "tcp://:1"}, "", "-listen tcp://:1: needs a server to relay to: add to=HOST:PORT", 2, "relayed to nobody"},
+		{[]string{"-listen", "tcp://:1?to=a"}, "", "-listen tcp://:1: to a: must be HOST:PORT, with an IPv6 address in brackets, or unix:/PATH", 2, "no port"},
+		{[]string{"-listen", "tcp://:1?to="}, "", `-listen tcp://:1: to "": must be HOST:PORT`, 2, "nothing"},
+		{[]string{"-listen", "tcp://:1?to=a:1,b:2,a:1"}, "", "-listen tcp://:1?to=a:1,b:2,a:1: to names a:1 twice", 2, "one server for two"},
+		{[]string{"-listen", "http://:1?to=a:1"}, "", "to a:1: is for tcp://, tcp+tls://, frames://, frames+tls://, line:// and line+tls:// only", 2, "would do nothing"},
+		{[]string{"-to", "[fe80::1%eth0]:1"}, "", "-to [fe80::1%eth0]:1: an address with a zone cannot be connected to", 2, "zones"},
+		{[]string{"-to", "a b:1"}, "", "-to a: must be HOST:PORT", 2, "spaces stand between"},
+		{[]string{"-to", "unix:x"}, "", "-to unix:x: must be unix: and an absolute path of at most 107 bytes", 2, "relative"},
 		{[]string{"-listen", "https://:1", "-tls-self-signed", "-tls-client-auth", "required"}, "", "-tls-client-auth required: needs -tls-client-ca", 2, "checked against what?"},
 		{[]string{"-listen", "https://:1?tls-client-auth=optional", "-tls-self-signed"}, "", "-listen https://:1?tls-client-auth=optional: tls-client-auth needs -tls-client-ca", 2, "the same at one listener"},
 		{[]string{"-tls-client-auth", "yes"}, "", "-tls-client-auth yes: must be off, optional or required", 2, "no such word"},
@@ -279,7 +293,7 @@ func TestWrongValueNamesItsFlagAndRange(t *testing.T) {
 		switch {
 		case r.kind == text && r.check == nil, r.kind == listURLs:
 			return
-		case r.kind == files, r.unit == "FILE", r.unit == "DIRECTORY", r.name == "acme-domain":
+		case r.kind == files, r.unit == "FILE", r.unit == "DIRECTORY", r.name == "acme-domain", r.name == "index":
 			return // a banana is as good a name as others
 		}
 		_, err := parse([]string{"-" + r.name + "=banana"})
@@ -306,10 +320,15 @@ func TestDefaultsAreTheLibraries(t *testing.T) {
 	}
 }
 
+// services reports whether a flag's value is a service's, which has no limits of its own.
+func services(r *row) bool {
+	return r.name == "connect-timeout" || r.name == "resolve-interval" || strings.HasPrefix(r.name, "health")
+}
+
 func TestRangesAreTheGuards(t *testing.T) {
 	eachRow(func(r *row) {
 		l := defaultLimits()
-		if r.limit == nil || r.kind >= toggle || strings.HasPrefix(r.name, "max-") && r.name != "max-conns" || r.name == "defer-accept" {
+		if r.limit == nil || r.kind >= toggle || strings.HasPrefix(r.name, "max-") && r.name != "max-conns" || r.name == "defer-accept" || services(r) {
 			return // words, and what is not the guard's
 		}
 		for _, c := range []struct {
@@ -357,7 +376,7 @@ func TestRangesAreTheGuards(t *testing.T) {
 func TestZeroIsNoLimit(t *testing.T) {
 	clean(t)
 	eachRow(func(r *row) {
-		if r.limit == nil || r.name == "min-rate-grace" || r.setting != nil || r.kind >= toggle {
+		if r.limit == nil || r.name == "min-rate-grace" || r.zero == "" && r.min > 0 || r.setting != nil || r.kind >= toggle {
 			return
 		}
 		s := mustResolve(t, "-"+r.name+"=0")
@@ -424,6 +443,24 @@ func TestMaxConnsFollowsTheDescriptors(t *testing.T) {
 	}
 }
 
+func TestRelayedConnectionsTakeTwoDescriptors(t *testing.T) {
+	clean(t)
+	room := 20000 - engine.DefaultFDReserve(4, 1)
+	s := mustResolve(t, "-listen", "tcp://:1?to=a:1")
+	if got := s.engine.Guard.MaxConns; got != room/2 || s.listeners[0].limits.MaxConns != room/2 {
+		t.Errorf("max-conns %d, the listener's %d, of %d descriptors", got, s.listeners[0].limits.MaxConns, room)
+	}
+	room = 20000 - engine.DefaultFDReserve(4, 2)
+	s = mustResolve(t, "-listen", "http://:2", "-listen", "frames://:1?to=a:1")
+	if got := s.engine.Guard.MaxConns; got != room || s.listeners[1].limits.MaxConns != room/2 || s.listeners[0].limits.MaxConns != 0 {
+		t.Errorf("beside others: max-conns %d, the listener's %d, of %d descriptors", got, s.listeners[1].limits.MaxConns, room)
+	}
+	s = mustResolve(t, "-listen", "tcp://:1?to=a:1&max-conns=7")
+	if got := s.listeners[0].limits.MaxConns; got != 7 {
+		t.Errorf("given, and %d", got)
+	}
+}
+
 func TestStrayVariables(t *testing.T) {
 	got := strayEnv([]string{"WEIR_LOOPS=1", "WEIR_IDLE_TIMOUT=5s", "HOME=/", "WEIRD=1",
 		"WEIR_SERVICE_HOST=10.0.0.1", "WEIR_PORT=tcp://10.0.0.1:80", "WEIR_PORT_80_TCP=x"})
@@ -439,7 +476,8 @@ func TestTheTableIsWhole(t *testing.T) {
 		lifetime drain-timeout min-rate min-rate-grace max-frame max-header max-body max-out log-level log-format check print-config
 		version profile config workers max-buffered cert key tls-self-signed tls-min tls-client-ca tls-client-auth sni-strict
 		acme-domain acme-email acme-directory acme-ca acme-cache proxy-from proxy-timeout handshake-timeout handshake-workers
-		max-handshakes handshake-queue max-unproven source-unproven source-handshake-rate source-handshake-burst`) {
+		max-handshakes handshake-queue max-unproven source-unproven source-handshake-rate source-handshake-burst
+		to balance connect-timeout proxy-to resolve-interval health health-interval health-rise health-fall half-close-timeout`) {
 		if rowNamed(name) == nil {
 			t.Errorf("no flag %s: scripts rely on it", name)
 		}

@@ -63,9 +63,14 @@ func openIdentity(s *settings, h hooks) (*identity, error) {
 	return id, nil
 }
 
-// checkIdentity reads the files that s names, for -check: nothing is made, and nobody is asked. It warns
+// checkIdentity reads the files that s names and opens its directories, for -check: nothing is made, and nobody is asked. It warns
 // of what can be served and is probably not meant.
 func checkIdentity(s *settings) (warnings []string, err error) {
+	at, err := openSites(s)
+	if err != nil {
+		return nil, err
+	}
+	at.close()
 	var id *identity
 	if s.hasTLS() {
 		cfg, err := s.certsConfig()

@@ -14,9 +14,9 @@ import (
 
 // schemes are the protocols that -listen can name, as wire.go knows them; those of tlsSchemes have
 // TLS below.
-var schemes = []string{"http", "https", "frames", "frames+tls", "line", "line+tls"}
+var schemes = []string{"http", "https", "frames", "frames+tls", "line", "line+tls", "tcp", "tcp+tls"}
 
-const tlsSchemes = "https frames+tls line+tls"
+const tlsSchemes = "https frames+tls line+tls tcp+tls"
 
 // listener is one -listen.
 type listener struct {
@@ -28,7 +28,7 @@ type listener struct {
 	limits  limits
 }
 
-// protocol is what is spoken, above TLS if there is any: http, frames or line.
+// protocol is what is spoken, above TLS if there is any: http, frames, line or tcp.
 func (l *listener) protocol() string {
 	if l.scheme == "https" {
 		return "http"
@@ -56,7 +56,7 @@ func parseListen(from, text string, base limits) (listener, *wrongValue) {
 	var rest string
 	var ok bool
 	if l.scheme, rest, ok = strings.Cut(bare, "://"); !ok || !slices.Contains(schemes, l.scheme) {
-		return wrong("must be SCHEME://HOST:PORT or SCHEME://unix:/PATH, with http, https, frames, frames+tls, line or line+tls")
+		return wrong("must be SCHEME://HOST:PORT or SCHEME://unix:/PATH, with " + oneOf(schemes))
 	}
 	if path, isUnix := strings.CutPrefix(rest, "unix:"); isUnix {
 		l.network, l.address = "unix", path
@@ -103,8 +103,14 @@ func parseListen(from, text string, base limits) (listener, *wrongValue) {
 			return l, &wrongValue{where, values[0], "peers on a unix socket have no address that could be in a network"}
 		}
 		field := r.limit(&l.limits)
-		if list, ok := field.(*[]netip.Prefix); ok {
-			*list = nil // instead of base's, not behind it
+		switch list := field.(type) { // instead of base's, not behind it
+		case *[]netip.Prefix:
+			*list = nil
+		case *[]string:
+			*list = nil
+		}
+		if all := r.pieces(strings.Join(values, ",")); isList && len(all) > 0 {
+			values = all
 		}
 		for _, v := range values {
 			if must := r.store(field, v); must != "" {

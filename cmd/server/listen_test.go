@@ -21,6 +21,7 @@ func TestParseListen(t *testing.T) {
 		{"https://:8443", "https", "tcp", ":8443", "https://:8443", "TLS"},
 		{"frames+tls://[::1]:7443", "frames+tls", "tcp", "[::1]:7443", "frames+tls://[::1]:7443", "TLS below frames"},
 		{"line+tls://unix:/run/weir.sock?name=s", "line+tls", "unix", "/run/weir.sock", "s", "TLS on a unix socket"},
+		{"tcp://:6379?to=127.0.0.1:6380", "tcp", "tcp", ":6379", "tcp://:6379", "a relay"},
 		{"line://unix:/run/a b.sock?name=x", "line", "unix", "/run/a b.sock", "x", "a path may hold a space"},
 	} {
 		l, wrong := parseListen("-listen", c.text, defaultLimits())
@@ -59,6 +60,7 @@ func TestListsOfAListenerReplaceTheOthers(t *testing.T) {
 		"http://:1?proxy-from=192.0.2.0/24&proxy-from=::1":        "[192.0.2.0/24 ::1/128]",
 		"http://:1?proxy-from=off":                                "[]",
 		"http://:1?proxy-from=192.0.2.0/24&proxy-from=off":        "[]",
+		"http://:1?proxy-from=192.0.2.0/24,::1":                   "[192.0.2.0/24 ::1/128]",
 		"frames+tls://:1?proxy-from=off&proxy-from=2001:db8::/32": "[2001:db8::/32]",
 	} {
 		l, wrong := parseListen("-listen", text, base)
@@ -68,13 +70,18 @@ func TestListsOfAListenerReplaceTheOthers(t *testing.T) {
 			t.Errorf("%s: got %s, want %s", text, got, want)
 		}
 	}
+	if got := mustResolve(t, "-to", "c:3", "-listen", "tcp://:1?to=a:1,b:2&to=unix:/d,tcp://:2,frames://:3?max-frame=1KiB").listeners; len(got) != 3 ||
+		fmt.Sprint(got[0].limits.relay.to, got[1].limits.relay.to) != "[a:1 b:2 unix:/d] [c:3]" || !got[2].relays() {
+		t.Errorf("lists with commas, in a list of listeners: %+v", got)
+	}
 	if got := fmt.Sprint(base.proxyFrom[:2]); got != "[10.0.0.0/8 10.1.0.0/16]" {
 		t.Errorf("what all listeners share has changed: %s", got)
 	}
 }
 
 func TestEveryLimitIsAParameter(t *testing.T) {
-	protocol := map[string]string{"max-frame": "frames", "max-line": "line", "max-header": "http", "max-body": "http"}
+	protocol := map[string]string{"max-frame": "frames", "max-line": "line", "max-header": "http", "max-body": "http",
+		"files": "http", "index": "http", "list": "http", "dotfiles": "http", "max-age": "http"}
 	overTLS := map[string]bool{"tls-min": true, "tls-client-auth": true, "handshake-timeout": true, "source-handshake-rate": true, "source-handshake-burst": true}
 	eachRow(func(r *row) {
 		if r.limit == nil {
@@ -84,12 +91,18 @@ func TestEveryLimitIsAParameter(t *testing.T) {
 		switch r.kind {
 		case word:
 			value = r.words[0]
+		case names:
+			value = "a.example:1"
 		case prefixes:
 			value = "10.0.0.0/8"
+		case toggle:
+			value = "1"
+		case text:
+			value = "x"
 		}
 		for _, scheme := range schemes {
 			l, wrong := parseListen("-listen", scheme+"://:1?"+r.name+"="+value, defaultLimits())
-			fits := (protocol[r.name] == "" || protocol[r.name] == l.protocol()) && (!overTLS[r.name] || l.isTLS())
+			fits := (r.schemes != relaySchemes || l.protocol() != "http") && (protocol[r.name] == "" || protocol[r.name] == l.protocol()) && (!overTLS[r.name] || l.isTLS())
 			if fits != (wrong == nil) {
 				t.Errorf("%s at %s: %v", r.name, scheme, wrong)
 			}
@@ -99,7 +112,7 @@ func TestEveryLimitIsAParameter(t *testing.T) {
 
 func TestWrongListenIsOnePlainLine(t *testing.T) {
 	for _, c := range []struct{ text, want, why string }{
-		{"", `-listen "": must be SCHEME://HOST:PORT or SCHEME://unix:/PATH, with http, https, frames, frames+tls, line or line+tls`, "empty"},
+		{"", `-listen "": must be SCHEME://HOST:PORT or SCHEME://unix:/PATH, with http, https, frames, frames+tls, line, line+tls, tcp or tcp+tls`, "empty"},
 		{"127.0.0.1:80", "must be SCHEME://HOST:PORT", "no scheme"},
 		{"http+tls://:443", "must be SCHEME://HOST:PORT", "one way to write it"},
 		{"tls://:443", "must be SCHEME://HOST:PORT", "and what is spoken inside?"},
@@ -127,10 +140,15 @@ func TestWrongListenIsOnePlainLine(t *testing.T) {
 		{"http://:80?loops=1", "loops 1: no such parameter", "a flag of the process"},
 		{"http://:80?max-frame=1KiB", "max-frame 1KiB: is for frames:// and frames+tls:// only", "would do nothing"},
 		{"https://:80?max-line=1KiB", "max-line 1KiB: is for line:// and line+tls:// only", "would do nothing"},
-		{"http://:80?tls-min=1.3", "tls-min 1.3: is for https://, frames+tls:// and line+tls:// only", "would do nothing"},
+		{"http://:80?tls-min=1.3", "tls-min 1.3: is for https://, frames+tls://, line+tls:// and tcp+tls:// only", "would do nothing"},
 		{"https://:80?tls-min=1.1", "tls-min 1.1: must be 1.2 or 1.3", "too old"},
 		{"https://:80?tls-client-auth=maybe", "tls-client-auth maybe: must be off, optional or required", "no such word"},
 		{"https://:80?cert=x", "cert x: no such parameter", "the name picks the certificate, not the listener"},
+		{"frames://:80?files=x", "files x: is for http:// and https:// only", "would do nothing"},
+		{"http://:80?files=", `files "": must be the path of a directory`, "no directory"},
+		{"http://:80?files=x&index=a/b", "index a/b: must be off or the plain name of a file", "a path"},
+		{"http://:80?files=x&index=..", "index ..: must be off or the plain name of a file", "no name"},
+		{"http://:80?files=x&list=maybe", "list maybe: must be true or false", "no toggle"},
 		{"http://:80?proxy-from=10.0.0.0/33", "proxy-from 10.0.0.0/33: must be a network such as 10.0.0.0/8", "no network"},
 		{"http://:80?proxy-from=", `proxy-from "": must be a network`, "nothing"},
 		{"http://unix:/run/x.sock?proxy-from=10.0.0.0/8", "peers on a unix socket have no address", "would do nothing"},

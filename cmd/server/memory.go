@@ -11,12 +11,15 @@ import (
 // What one of each costs, in bytes, rounded up. A test of the engine holds the first.
 const (
 	idleConn   = 700              // a connection that does nothing, its session included
+	relayed    = 300              // its connection to a server behind, beside idleConn
 	loopBuffer = 64<<10 + 256<<10 // what one read brings, and what one wake answers
 	logQueues  = 1 << 20          // lines and events that wait for a slow log
 
 	handshake = 28 << 10  // a TLS handshake under way: its coroutine, keys, and what was exchanged
 	secured   = 10 << 10  // an established TLS connection that does nothing, beside idleConn; 7.8 KB were measured, all included
 	tlsRecord = 18 << 10  // what it keeps of the longest record; counts towards -max-buffered
+	knownFile = 1 << 10   // what is known of a path, with the fields of its answer
+	mostNotes = 1024      // paths known that are no open files, a loop: package files
 	tlsLoop   = 512 << 10 // what one read brings decrypted, and what one wake answers encrypted
 )
 
@@ -35,11 +38,30 @@ func engineTerms(s *settings) []term {
 	}
 	terms := []term{{fmt.Sprintf("connections, %s x %d B", grouped(conns), idleConn), conns * idleConn}}
 	terms = append(terms, tlsTerms(s, conns)...)
+	if s.hasFiles() {
+		n := int64(s.maxOpenFiles) + loops*mostNotes
+		terms = append(terms, term{fmt.Sprintf("files, %s known x %s", grouped(n), sizeText(knownFile)), n * knownFile})
+	}
+	terms = append(terms, relayTerms(s, conns)...)
 	return append(terms,
 		bufferTerm(s, conns),
 		term{fmt.Sprintf("loops, %d x (%s of buffers, 16 B a connection)", loops, sizeText(buffers)), loops * (buffers + 16*conns)},
 		term{"log and event queues", logQueues},
 	)
+}
+
+// relayTerms is what connections to servers behind take beside: nothing without a listener that relays.
+func relayTerms(s *settings, conns int64) []term {
+	var there int64
+	for i := range s.listeners {
+		if l := &s.listeners[i]; l.relays() {
+			there = min(there+int64(l.limits.MaxConns), conns)
+		}
+	}
+	if there == 0 {
+		return nil
+	}
+	return []term{{fmt.Sprintf("connections to servers behind, %s x %d B", grouped(there), relayed), there * relayed}}
 }
 
 // tlsTerms is what TLS takes beside: nothing without a listener that speaks it.
@@ -68,10 +90,13 @@ func tlsTerms(s *settings, conns int64) []term {
 // greatest of the listeners' limits each, or -max-buffered in all.
 func bufferTerm(s *settings, conns int64) term {
 	var each int64
-	for i, l := range wire(s, nil, nil).Listeners {
+	for i, l := range wire(s, nil, nil, nil, nil).Listeners {
 		holds := int64(l.MaxIn) + int64(l.MaxOut)
 		if s.listeners[i].isTLS() {
 			holds += tlsRecord
+		}
+		if s.listeners[i].relays() {
+			holds += int64(l.MaxOut) // the other way
 		}
 		each = max(each, holds)
 	}

@@ -72,9 +72,6 @@ func (v *flagValue) Set(value string) error {
 	}
 	for _, piece := range pieces {
 		if wrong := r.wrong(where, piece); wrong != nil {
-			if r.kind == listURLs && len(pieces) > 1 && !strings.Contains(piece, "://") {
-				wrong.must += "; commas stand between listeners: repeat a parameter instead, FLAG=A&FLAG=B"
-			}
 			v.p.bad = wrong
 			return wrong
 		}

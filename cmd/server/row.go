@@ -19,6 +19,11 @@ type limits struct {
 	deferAccept                           time.Duration
 	proxyFrom                             []netip.Prefix
 	tlsMin, clientAuth                    string // words of -tls-min and -tls-client-auth
+
+	files, index   string // a directory, "" for none, and a name in it, "off" for none
+	list, dotFiles bool
+	maxAge         time.Duration
+	relay          relaying
 }
 
 // kind says how a flag's value is written.
@@ -44,14 +49,29 @@ const (
 // isList reports whether a flag may be given several times.
 func (r *row) isList() bool { return r.kind >= listURLs }
 
-// pieces are the values in one: lists may come with commas or spaces between, paths with commas.
+// pieces are the values in one: lists may come with commas or spaces between, paths with commas. A
+// comma in a URL ends it only where another one begins: lists are written in parameters, too.
 func (r *row) pieces(value string) []string {
 	if !r.isList() {
 		return []string{value}
 	}
-	return strings.FieldsFunc(value, func(c rune) bool {
-		return c == ',' || r.kind != files && (c == ' ' || c == '\t' || c == '\n')
+	list := strings.FieldsFunc(value, func(c rune) bool {
+		return c == ',' && r.kind != listURLs || r.kind != files && (c == ' ' || c == '\t' || c == '\n')
 	})
+	if r.kind != listURLs {
+		return list
+	}
+	var urls []string
+	for _, piece := range list {
+		for i, part := range strings.FieldsFunc(piece, func(c rune) bool { return c == ',' }) {
+			if i > 0 && !strings.Contains(part, "://") {
+				urls[len(urls)-1] += "," + part
+			} else {
+				urls = append(urls, part)
+			}
+		}
+	}
+	return urls
 }
 
 // usage is the flag with what -help calls its value.

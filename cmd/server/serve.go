@@ -55,7 +55,17 @@ func serve(s *settings, stderr io.Writer) error {
 		return giveUp(err)
 	}
 	defer id.close()
-	e, err := engine.New(wire(s, id, recorder.Tell))
+	at, err := openSites(s)
+	if err != nil {
+		return giveUp(err)
+	}
+	defer at.close()
+	behind, err := openPools(s, log)
+	if err != nil {
+		return giveUp(err)
+	}
+	defer behind.close()
+	e, err := engine.New(wire(s, id, at, behind, recorder.Tell))
 	if err != nil {
 		return giveUp(err)
 	}
@@ -72,8 +82,9 @@ func serve(s *settings, stderr io.Writer) error {
 		adminServer = admin.Serve(adminListener, admin.Config{
 			Gatherer: metrics.Registry(metrics.Sources{
 				Sampler: sampler, Config: e.Config(), Tables: func() metrics.Tables { return tables(e.Guard()) },
-				EventsLost: recorder.Dropped, LogLinesLost: sink.Dropped, Certificates: id.expiries,
-				Version: b.version, Revision: b.revision, GoVersion: b.golang,
+				EventsLost: recorder.Dropped, LogLinesLost: sink.Dropped, Certificates: id.expiries, Files: at.stats,
+				Upstreams: func() []metrics.Upstream { return behind.upstreams(s) },
+				Version:   b.version, Revision: b.revision, GoVersion: b.golang,
 			}),
 			Ready: func() (bool, string) {
 				if stopping.Load() {
@@ -97,7 +108,7 @@ func serve(s *settings, stderr io.Writer) error {
 			return openFiles(files, conns), s.machine.descriptors
 		},
 	})
-	tellStart(s, id, e, adminServer, log, sink)
+	tellStart(s, id, at, e, adminServer, log, sink)
 	id.start()
 	expiry := watchExpiry(log, id.watched)
 
@@ -216,14 +227,18 @@ func waitForEnd(e *engine.Engine, signals <-chan os.Signal, log *zap.Logger, sto
 
 // tellStart says what listens where, which limits are on and what that can cost, and warns of what
 // the flags alone do not show.
-func tellStart(s *settings, id *identity, e *engine.Engine, adminServer *admin.Server, log *zap.Logger, out io.Writer) {
+func tellStart(s *settings, id *identity, at sites, e *engine.Engine, adminServer *admin.Server, log *zap.Logger, out io.Writer) {
 	sum := &summary{build: thisBuild(), settings: s, memory: memoryTerms(s, e.Guard()), admin: "off",
 		certificates: id.certificates(), awaited: id.awaited(), now: time.Now()}
 	if ca, ok := id.clientCA(); ok {
 		sum.clientCA = &ca
 	}
 	for i, l := range e.Snapshot().Listeners {
-		sum.listeners = append(sum.listeners, served{name: l.Name, url: s.listeners[i].boundURL(l.Address), service: l.Service})
+		service := l.Service
+		if site := at[l.Name]; site != nil {
+			service += " of " + events.Clean(site.Dir(), 200)
+		}
+		sum.listeners = append(sum.listeners, served{name: l.Name, url: s.listeners[i].boundURL(l.Address), service: service})
 	}
 	if adminServer != nil {
 		sum.admin = "http://" + adminServer.Addr().String()

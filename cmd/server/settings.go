@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"weir/engine"
+	static "weir/engine/service/files"
 	"weir/guard"
 	"weir/internal/acme"
 )
@@ -21,6 +22,8 @@ type settings struct {
 	selfSigned, sniStrict bool
 	clientCA              string      // a file, "" for none
 	acme                  acme.Config // without what wiring adds
+
+	maxOpenFiles int // for all listeners that serve files together
 
 	limits    limits        // of every listener that does not say otherwise
 	listeners []listener    // listen, read
@@ -82,8 +85,14 @@ func resolve(g given, m machine) (*settings, error) {
 	if s.engine.HandshakeWorkers == 0 {
 		s.engine.HandshakeWorkers = max(1, m.cpus/2)
 	}
+	if s.maxOpenFiles == 0 {
+		s.maxOpenFiles = min(static.DefaultMaxOpen, max(m.descriptors/8, 16))
+	}
 	if s.engine.FDReserve == 0 {
 		s.engine.FDReserve = engine.DefaultFDReserve(s.engine.Loops, len(s.listen))
+		if s.willServeFiles() {
+			s.engine.FDReserve += s.maxOpenFiles
+		}
 	}
 	if err := s.fitConns(g); err != nil {
 		return nil, err
@@ -126,6 +135,8 @@ func (s *settings) fitConns(g given) error {
 			s.machine.descriptors, s.engine.FDReserve)
 	}
 	switch {
+	case *m == 0 && s.relayOnly():
+		*m = min(max(room/2, 1), mostConns) // a relayed connection takes two descriptors
 	case *m == 0:
 		*m = min(room, mostConns)
 	case *m > room:
@@ -158,11 +169,20 @@ func (s *settings) checkTogether(g given) error {
 		case places[place] && !strings.HasSuffix(l.address, ":0"):
 			return &wrongValue{g.where("listen"), text, "another listener has the same address"}
 		}
+		if must := l.checkRelay(); must != "" {
+			return &wrongValue{g.where("listen"), text, must}
+		}
 		names[l.name], places[place] = true, true
 		if err := checkLimits(&l.limits, g.where("listen")+" "+shown(text)+": min-rate-grace"); err != nil {
 			return err
 		}
+		if l.relays() && l.limits.MaxConns == 0 {
+			l.limits.MaxConns = min(max((s.machine.descriptors-s.engine.FDReserve)/2, 1), s.engine.Guard.MaxConns)
+		}
 		s.listeners = append(s.listeners, l)
+	}
+	if err := s.checkFiles(g); err != nil {
+		return err
 	}
 	return s.checkTLS(g)
 }

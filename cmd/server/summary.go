@@ -55,6 +55,7 @@ func (m *summary) print(w io.Writer) {
 	}
 	fmt.Fprintf(w, "  %-32s admin\n", m.admin)
 
+	printRelays(w, s)
 	m.printCertificates(w)
 
 	fmt.Fprintf(w, "\nlimits\n")
@@ -126,7 +127,10 @@ func namesText(names []string) string {
 }
 
 // inForce is a limit's value as printed at start; told is false for rows that are no limits.
-func (r *row) inForce(s *settings) (text string, on, told bool) {
+func (r *row) inForce(s *settings) (value string, on, told bool) {
+	if r.kind == toggle || r.kind == text { // no limits, whatever they are set for
+		return "", false, false
+	}
 	if r.limit == nil && r.zero == "" && r.kind != prefixes && r.name != "max-handshakes" && r.name != "handshake-queue" || r.action ||
 		r.name == "loops" || r.name == "workers" || r.name == "handshake-workers" || r.when != nil && !r.when(s) {
 		return "", false, false
@@ -140,11 +144,11 @@ func (r *row) inForce(s *settings) (text string, on, told bool) {
 			return "", false, false // it means nothing by itself
 		}
 	}
-	text = strings.Join(values, " ")
+	value = strings.Join(values, " ")
 	if r.kind == rate || r.kind == byteRate {
-		text += "/s"
+		value += "/s"
 	}
-	return text, values[0] != "0" && values[0] != "off", true
+	return value, values[0] != "0" && values[0] != "off", true
 }
 
 // overrides lists what a listener has otherwise than the others.

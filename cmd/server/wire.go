@@ -10,6 +10,7 @@ import (
 	"weir/engine/service"
 	"weir/engine/service/echo"
 	"weir/engine/service/hello"
+	"weir/engine/service/relay"
 	"weir/guard"
 )
 
@@ -17,9 +18,14 @@ import (
 // the trailers have limits of their own.
 var httpFloor = int64(http1.Default().MaxTrailers + http1.Default().MaxExtensions)
 
-// wire makes the engine's configuration of s, which resolve has checked, with the certificates of id.
+// relayIn is what a connection whose bytes are relayed may hold of what has come before its server is
+// there: one read.
+const relayIn = 64 << 10
+
+// wire makes the engine's configuration of s, which resolve has checked, with the certificates of id, the
+// directories of at and the servers in behind.
 // This is the only place that says which service answers at which scheme.
-func wire(s *settings, id *identity, tell func(engine.Event)) engine.Config {
+func wire(s *settings, id *identity, at sites, behind pools, tell func(engine.Event)) engine.Config {
 	cfg := s.engine
 	cfg.Events = tell
 	cfg.Listeners = nil
@@ -29,13 +35,26 @@ func wire(s *settings, id *identity, tell func(engine.Event)) engine.Config {
 		var maxIn int64
 		switch l.protocol() {
 		case "http":
-			answers = hello.New(hello.Config{MaxHeader: int(l.limits.maxHeader), MaxBody: l.limits.maxBody})
+			if site := at[l.name]; site != nil {
+				answers = site
+			} else {
+				answers = hello.New(hello.Config{MaxHeader: int(l.limits.maxHeader), MaxBody: l.limits.maxBody})
+			}
 			maxIn = max(l.limits.maxHeader, httpFloor)
+		case "tcp":
+			answers = relay.Bytes(behind.at(i))
+			maxIn = relayIn
 		case "frames":
 			answers = echo.Frames(int(l.limits.maxFrame))
+			if l.relays() {
+				answers = relay.Frames(behind.at(i), int(l.limits.maxFrame))
+			}
 			maxIn = l.limits.maxFrame + length.HeaderBytes
 		case "line":
 			answers = echo.Lines(int(l.limits.maxLine))
+			if l.relays() {
+				answers = relay.Lines(behind.at(i), int(l.limits.maxLine))
+			}
 			maxIn = l.limits.maxLine + int64(len("\r\n"))
 		}
 		limits := l.limits.Limits

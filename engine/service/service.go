@@ -104,19 +104,46 @@ type Conn interface {
 	// Room is how many bytes Write may take now without exceeding the connection's -max-out.
 	// It is at least half of -max-out when Serve is called, less what a done of Work has written.
 	Room() int
-	// Close sends what is queued, then ends the connection in order. No further unit is served.
+	// Close sends what is queued, and what a source that was given to Send still has, then ends the
+	// connection in order. No further unit is served.
 	Close()
+	// Send has the engine pull an answer from s as the peer takes it, behind what Write has queued:
+	// for what is too large to be queued. Until s has ended no further unit is served, nothing is
+	// read, and a Write is a bug that ends the connection, as is a second Send. It is for the
+	// connection's own callbacks. When the connection has gone or is closing, s is released at once.
+	Send(s Source)
+	// Ready says that the source, which had paused, has more. It does nothing at any other time. Of
+	// the Conns of one Opener any may call it for any other.
+	Ready()
 	// Work runs f on the bounded worker pool (any goroutine: f must not touch c) and then done
-	// on the loop, unless the connection has gone. Until done has run no further unit is served
-	// and nothing is read. It reports false, and calls neither, when the pool's queue is full or
-	// work is under way already: the session should then answer that it is overloaded.
+	// on the loop, unless the connection has gone. Until done has run no further unit is served,
+	// nothing is read and no source is pulled. It reports false, and calls neither, when the pool's
+	// queue is full or work is under way already: the session should then answer that it is
+	// overloaded. A session that cannot answer before the work is done takes nothing of the unit
+	// and is offered it again.
 	Work(f, done func()) bool
+	// Dial begins to make an upstream connection, of which h is told from later wakes on. Until it
+	// is made, or has failed, the client is not read and no unit is served. A connection has one
+	// upstream at a time. When it fails at once, the Upstream is nil and the End says why.
+	Dial(t Target, h UpstreamHandler) (Upstream, Ending)
+	// Pour hands what the client sends to its upstream as it comes, and its end with it, instead of
+	// to Decode. What has arrived and is not decoded goes first. It needs an upstream.
+	Pour()
+	// Fail ends the connection because of its upstream: why is counted as the reason. last is said
+	// to the client, and then the connection is closed in order; when it is empty, what the client
+	// is owed is sent and then the connection is reset, so that it cannot be taken for complete.
+	Fail(why Ending, last string)
+	// Local is the address that the peer has connected to; the zero AddrPort for unix sockets. Not
+	// for the hot path.
+	Local() netip.AddrPort
 	// Peer is the address that the connection counts as; the zero AddrPort for unix sockets.
 	Peer() netip.AddrPort
 	// Listener is the listener's name, as in the configuration.
 	Listener() string
 	// Draining reports that the server is stopping: answer, then close.
 	Draining() bool
+	// Now is the loop's time, read once a wake: of use only in comparison with other instants.
+	Now() time.Duration
 	// Date is the current time as an HTTP date (RFC 9110 5.6.7), 29 bytes, made once a second.
 	// The slice is the loop's and valid during the callback.
 	Date() []byte

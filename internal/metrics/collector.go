@@ -9,6 +9,7 @@ import (
 
 	"weir/codec"
 	"weir/engine"
+	"weir/engine/service"
 	"weir/guard"
 )
 
@@ -26,6 +27,8 @@ type Sources struct {
 	EventsLost   func() uint64        // events that found the recorder's queue full
 	LogLinesLost func() uint64        // lines that found the log's queue full
 	Certificates func() []Certificate // in use now; nil is none
+	Files        func() Files         // of all listeners that serve files together; nil is none
+	Upstreams    func() []Upstream    // that are relayed to; nil is none
 
 	// Version, Revision and GoVersion are told as weir_build_info.
 	Version, Revision, GoVersion string
@@ -35,6 +38,20 @@ type Sources struct {
 type Certificate struct {
 	Name     string    // the first of its names
 	NotAfter time.Time // when it expires
+}
+
+// Files is what the services that serve files have counted.
+type Files struct {
+	Open, Limit                int64 // files that are open, and that may be
+	Opened, Hits, Misses, Busy uint64
+}
+
+// Upstream is one server that a listener relays to.
+type Upstream struct {
+	Listener string
+	Server   string // as configured
+	Up       bool
+	Open     int // connections
 }
 
 // Metric is one line of the list in docs/operations.md.
@@ -73,10 +90,23 @@ var List = []Metric{
 	{"weir_tls_handshakes_limit", "gauge", "TLS handshakes that may be under way (-max-handshakes).", nil},
 	{"weir_tls_handshakes_queued", "gauge", "TLS handshakes that wait for a worker.", nil},
 	{"weir_certificate_expiry_timestamp_seconds", "gauge", "When a certificate expires, in Unix time, the roots of client certificates being called client CA; of several with one name the earliest.", []string{"name"}},
+	{"weir_upstream_connections", "gauge", "Open connections to servers behind, those included that are being made.", nil},
+	{"weir_upstream_connects_total", "counter", "Attempts to connect to a server behind.", nil},
+	{"weir_upstream_ends_total", "counter", "Connections to servers behind, and attempts to connect, that ended from the server's side, by how. eof is the ordinary end.", []string{"how"}},
+	{"weir_upstream_bytes_total", "counter", "Bytes read from servers behind (in) and handed to the kernel for them (out).", []string{"dir"}},
+	{"weir_upstream_up", "gauge", "1 while a server behind is up, as far as is known.", []string{"listener", "server"}},
+	{"weir_upstream_server_connections", "gauge", "Open connections to one server behind.", []string{"listener", "server"}},
 	{"weir_source_table_used_ratio", "gauge", "Places in use in the fullest table of sources, 0 to 1.", nil},
 	{"weir_source_evictions_total", "counter", "Sources that lost their place in a table to another one.", nil},
 	{"weir_buffered_bytes", "gauge", "Bytes held for all connections: partial frames and queued output.", nil},
 	{"weir_buffered_limit_bytes", "gauge", "Bytes that may be held (-max-buffered); 0 is no limit.", nil},
+	{"weir_files_open", "gauge", "Files that are open to be served.", nil},
+	{"weir_files_open_limit", "gauge", "Files that may be open (-max-open-files).", nil},
+	{"weir_files_opened_total", "counter", "Files that were opened.", nil},
+	{"weir_files_cache_hits_total", "counter", "Look-ups of a path that the cache answered.", nil},
+	{"weir_files_cache_misses_total", "counter", "Look-ups of a path in the file system, on the worker pool.", nil},
+	{"weir_files_busy_total", "counter", "Requests answered 503: too many files open, or too much work waiting.", nil},
+	{"weir_sendfile_bytes_total", "counter", "Bytes of files that the kernel sent out of its page cache; weir_bytes_total has them too.", nil},
 	{"weir_work_queue", "gauge", "Work that waits for the worker pool.", nil},
 	{"weir_work_running", "gauge", "Work that the worker pool does now.", nil},
 	{"weir_panics_total", "counter", "Handlers that panicked.", nil},
@@ -178,10 +208,36 @@ func (c *Collector) Collect(ch chan<- prometheus.Metric) {
 	for name, expiry := range c.expiries() {
 		send("weir_certificate_expiry_timestamp_seconds", float64(expiry.Unix()), name)
 	}
+	send("weir_upstream_connections", float64(s.Upstreams))
+	send("weir_upstream_connects_total", float64(s.UpstreamsDialled))
+	for end := service.EndEOF; end < service.Ends; end++ {
+		if end != service.EndNoUpstream { // a reason to shed, not an end
+			send("weir_upstream_ends_total", float64(s.UpstreamEnds[end]), end.String())
+		}
+	}
+	send("weir_upstream_bytes_total", float64(s.UpstreamBytesIn), "in")
+	send("weir_upstream_bytes_total", float64(s.UpstreamBytesOut), "out")
+	if c.src.Upstreams != nil {
+		for _, u := range c.src.Upstreams() {
+			send("weir_upstream_up", flag(u.Up), u.Listener, u.Server)
+			send("weir_upstream_server_connections", float64(u.Open), u.Listener, u.Server)
+		}
+	}
 	send("weir_source_table_used_ratio", tables.UsedRatio)
 	send("weir_source_evictions_total", float64(tables.Evictions))
 	send("weir_buffered_bytes", float64(s.Buffered))
 	send("weir_buffered_limit_bytes", float64(c.src.Config.MaxBuffered))
+	var files Files
+	if c.src.Files != nil {
+		files = c.src.Files()
+	}
+	send("weir_files_open", float64(files.Open))
+	send("weir_files_open_limit", float64(files.Limit))
+	send("weir_files_opened_total", float64(files.Opened))
+	send("weir_files_cache_hits_total", float64(files.Hits))
+	send("weir_files_cache_misses_total", float64(files.Misses))
+	send("weir_files_busy_total", float64(files.Busy))
+	send("weir_sendfile_bytes_total", float64(s.Sendfile))
 	send("weir_work_queue", float64(s.WorkQueued))
 	send("weir_work_running", float64(s.WorkRunning))
 	send("weir_panics_total", float64(s.Panics))

@@ -1,0 +1,165 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"go.uber.org/zap"
+
+	"weir/engine/service/relay"
+	"weir/internal/events"
+	"weir/internal/metrics"
+)
+
+// relaySchemes are those whose listeners can relay; tcp does nothing else.
+const relaySchemes = "tcp tcp+tls frames frames+tls line line+tls"
+
+// relaying is where a listener relays to, and how.
+type relaying struct {
+	to                           []string // nothing: it does not
+	balance, proxyTo, health     string   // words
+	connectTimeout, resolveEvery time.Duration
+	healthEvery                  time.Duration
+	healthRise, healthFall       int
+}
+
+// relays reports whether a listener relays.
+func (l *listener) relays() bool {
+	return slices.Contains(strings.Fields(relaySchemes), l.scheme) && len(l.limits.relay.to) > 0
+}
+
+func isRelay(l listener) bool { return l.relays() }
+
+// hasRelay reports whether any listener relays.
+func (s *settings) hasRelay() bool { return slices.ContainsFunc(s.listeners, isRelay) }
+
+// hasHealth reports whether any server's health is checked.
+func (s *settings) hasHealth() bool {
+	return slices.ContainsFunc(s.listeners, func(l listener) bool { return l.relays() && l.limits.relay.health != "off" })
+}
+
+// relayOnly reports whether all that is asked for is relaying. Wrong listeners are told of later.
+func (s *settings) relayOnly() bool {
+	for _, text := range s.listen {
+		if l, wrong := parseListen("", text, s.limits); wrong == nil && !l.relays() {
+			return false
+		}
+	}
+	return len(s.listen) > 0
+}
+
+// checkRelay checks what a listener needs to relay.
+func (l *listener) checkRelay() string {
+	if l.protocol() == "tcp" && len(l.limits.relay.to) == 0 {
+		return "needs a server to relay to: add to=HOST:PORT"
+	}
+	if l.relays() {
+		for i, to := range l.limits.relay.to {
+			if slices.Contains(l.limits.relay.to[:i], to) {
+				return "to names " + shown(to) + " twice"
+			}
+		}
+	}
+	return ""
+}
+
+// pool is the configuration of the servers behind a listener.
+func (r *relaying) pool(tell func(relay.Change)) relay.Config {
+	cfg := relay.Config{
+		To: r.to, ConnectTimeout: r.connectTimeout, Resolve: r.resolveEvery,
+		Rise: r.healthRise, Fall: r.healthFall, Tell: tell,
+	}
+	if r.balance == "leastconn" {
+		cfg.Balance = relay.LeastConn
+	}
+	if r.health == "tcp" {
+		cfg.Check = r.healthEvery
+	}
+	switch r.proxyTo {
+	case "v1":
+		cfg.ProxyTo = 1
+	case "v2":
+		cfg.ProxyTo = 2
+	}
+	return cfg
+}
+
+// pools are the servers behind each listener, nil for those that do not relay.
+type pools []*relay.Pool
+
+// openPools begins to watch the servers that listeners relay to.
+func openPools(s *settings, log *zap.Logger) (pools, error) {
+	all := make(pools, len(s.listeners))
+	for i := range s.listeners {
+		l := &s.listeners[i]
+		if !l.relays() {
+			continue
+		}
+		p, err := relay.Open(l.limits.relay.pool(func(c relay.Change) { tellUpstream(log, l.name, c) }))
+		if err != nil {
+			all.close()
+			return nil, fmt.Errorf("listener %s: %w", l.name, err)
+		}
+		all[i] = p
+		for _, st := range p.Status() {
+			if !st.Up {
+				tellUpstream(log, l.name, relay.Change{Server: st.Server, Why: "its name is not found; it is looked up again every second"})
+			}
+		}
+	}
+	return all, nil
+}
+
+func (all pools) close() {
+	for _, p := range all {
+		if p != nil {
+			p.Close()
+		}
+	}
+}
+
+// at is the pool of a listener, nil where there is none yet.
+func (all pools) at(i int) *relay.Pool {
+	if i < len(all) {
+		return all[i]
+	}
+	return nil
+}
+
+func tellUpstream(log *zap.Logger, listener string, c relay.Change) {
+	fields := []zap.Field{zap.String("listener", listener), zap.String("server", events.Clean(c.Server, 300))}
+	if c.Up {
+		log.Info("a server behind is up again", append(fields, zap.String("event", "upstream_up"))...)
+		return
+	}
+	log.Warn("a server behind is down", append(fields, zap.String("event", "upstream_down"), zap.String("why", events.Clean(c.Why, 300)))...)
+}
+
+// upstreams is what the metrics tell of the servers.
+func (all pools) upstreams(s *settings) (list []metrics.Upstream) {
+	for i, p := range all {
+		if p == nil {
+			continue
+		}
+		for _, st := range p.Status() {
+			list = append(list, metrics.Upstream{Listener: s.listeners[i].name, Server: st.Server, Up: st.Up, Open: st.Open})
+		}
+	}
+	return list
+}
+
+// printRelays writes where listeners relay to.
+func printRelays(w io.Writer, s *settings) {
+	if !s.hasRelay() {
+		return
+	}
+	fmt.Fprintf(w, "\nrelaying\n")
+	for i := range s.listeners {
+		if l := &s.listeners[i]; l.relays() {
+			fmt.Fprintf(w, "  %-32s to %s\n", l.name, strings.Join(l.limits.relay.to, ", "))
+		}
+	}
+}

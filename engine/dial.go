@@ -1,0 +1,108 @@
+package engine
+
+import (
+	"encoding/binary"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"weir/engine/service"
+)
+
+// dialSocket makes a socket that does not block and begins to connect it.
+func dialSocket(t service.Target) (fd int, errno unix.Errno) {
+	var sa unix.RawSockaddrAny
+	family, size := sockaddr(&sa, t)
+	if family == unix.AF_UNSPEC {
+		return -1, unix.EAFNOSUPPORT
+	}
+	r, _, errno := unix.RawSyscall(unix.SYS_SOCKET, uintptr(family), unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	if errno != 0 {
+		return -1, errno
+	}
+	fd = int(r)
+	if family != unix.AF_UNIX {
+		// What one side sends in small pieces must not wait for the other's acknowledgements.
+		_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
+	}
+	for {
+		_, _, errno = unix.RawSyscall(unix.SYS_CONNECT, uintptr(fd), uintptr(unsafe.Pointer(&sa)), size)
+		switch errno {
+		case unix.EINTR:
+			continue
+		case 0, unix.EINPROGRESS:
+			return fd, 0
+		}
+		closeSocket(fd)
+		return -1, errno
+	}
+}
+
+// sockaddr writes a target as the kernel reads it; AF_UNSPEC for none.
+func sockaddr(rsa *unix.RawSockaddrAny, t service.Target) (family int, size uintptr) {
+	addr := t.Addr.Addr().Unmap()
+	switch {
+	case addr.Is4():
+		sa := (*unix.RawSockaddrInet4)(unsafe.Pointer(rsa))
+		sa.Family, sa.Addr = unix.AF_INET, addr.As4()
+		binary.BigEndian.PutUint16((*[2]byte)(unsafe.Pointer(&sa.Port))[:], t.Addr.Port())
+		return unix.AF_INET, unix.SizeofSockaddrInet4
+	case addr.Is6():
+		sa := (*unix.RawSockaddrInet6)(unsafe.Pointer(rsa))
+		sa.Family, sa.Addr = unix.AF_INET6, addr.As16()
+		binary.BigEndian.PutUint16((*[2]byte)(unsafe.Pointer(&sa.Port))[:], t.Addr.Port())
+		return unix.AF_INET6, unix.SizeofSockaddrInet6
+	case t.Path != "":
+		sa := (*unix.RawSockaddrUnix)(unsafe.Pointer(rsa))
+		if len(t.Path) >= len(sa.Path) {
+			return unix.AF_UNSPEC, 0
+		}
+		sa.Family = unix.AF_UNIX
+		for i := range len(t.Path) {
+			sa.Path[i] = int8(t.Path[i])
+		}
+		return unix.AF_UNIX, unsafe.Offsetof(sa.Path) + uintptr(len(t.Path)) + 1
+	}
+	return unix.AF_UNSPEC, 0
+}
+
+// connectedOrNot says what has become of a socket that is being connected: 0 when it is, EINPROGRESS
+// when it is not known yet, else why not. It asks the socket, since events may be stale. A socket
+// that has met itself, which happens when the port of a server that is down is given out as the
+// local one, is refused.
+func connectedOrNot(fd int) unix.Errno {
+	var peer, local unix.RawSockaddrAny
+	if e := peerName(fd, &peer); e != 0 {
+		if e := socketError(fd); e != 0 {
+			return e
+		}
+		return unix.EINPROGRESS
+	}
+	if p := addrPort(&peer); p.IsValid() && sockName(fd, &local) == 0 && addrPort(&local) == p {
+		return unix.ECONNREFUSED
+	}
+	return 0
+}
+
+func peerName(fd int, rsa *unix.RawSockaddrAny) unix.Errno {
+	return nameOf(unix.SYS_GETPEERNAME, fd, rsa)
+}
+
+func sockName(fd int, rsa *unix.RawSockaddrAny) unix.Errno {
+	return nameOf(unix.SYS_GETSOCKNAME, fd, rsa)
+}
+
+func nameOf(call uintptr, fd int, rsa *unix.RawSockaddrAny) unix.Errno {
+	size := uint32(unix.SizeofSockaddrAny)
+	_, _, e := unix.RawSyscall(call, uintptr(fd), uintptr(unsafe.Pointer(rsa)), uintptr(unsafe.Pointer(&size)))
+	return e
+}
+
+// socketError takes the error that waits on a socket (SO_ERROR), 0 for none.
+func socketError(fd int) unix.Errno {
+	n, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ERROR)
+	if err != nil {
+		return unix.EIO
+	}
+	return unix.Errno(n)
+}

@@ -1,0 +1,161 @@
+package files
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"weir/codec/http1"
+	"weir/engine/service"
+)
+
+// Config says what is served and what one request may cost.
+type Config struct {
+	// Dir is the root: nothing outside of it is served. When it is a symbolic link that comes to
+	// point elsewhere, that is noticed within a second.
+	Dir string
+	// Index is the name of the file that answers for its directory; "" is none.
+	Index string
+	// List shows directories without an index: names only, at most as many as fit half of -max-out.
+	List bool
+	// DotFiles serves names that begin with a dot; without it only /.well-known/ is (RFC 8615).
+	DotFiles bool
+	// MaxAge is how long a client may use what it has without asking; whole seconds. 0, the default,
+	// has it ask each time, which costs a 304.
+	MaxAge time.Duration
+	// MaxOpen bounds the files that are open at once, for all loops together; each has an equal
+	// share. A file that is being sent stays open. Default 0: 1,024. Too low: files are opened again
+	// and again, and with more different files under way than that requests are answered 503.
+	MaxOpen int
+	// MaxHeader is the largest request head in bytes; 0 means package http1's default, 16 KiB.
+	MaxHeader int
+	// MaxBody is the largest body of a request in bytes, which is thrown away; 0 means no limit.
+	MaxBody int64
+}
+
+// DefaultMaxOpen is Config.MaxOpen when that is 0.
+const DefaultMaxOpen = 1024
+
+// Site is the service of one directory.
+type Site struct {
+	cfg   Config
+	cache string // the value of Cache-Control
+
+	howToAsk func(fd int) asks // the function of that name; tests have others
+
+	mu      sync.Mutex // of what follows
+	root    *os.Root
+	info    os.FileInfo // the root's
+	looked  time.Time   // when it was last compared with Config.Dir
+	openers []*opener
+}
+
+// New opens the root. Its errors are one line for the operator. Before engine.New; Close gives the
+// root back.
+func New(cfg Config) (*Site, error) {
+	if cfg.MaxOpen == 0 {
+		cfg.MaxOpen = DefaultMaxOpen
+	}
+	if err := CheckIndex(cfg.Index); err != nil {
+		return nil, fmt.Errorf("index %q: %w", cfg.Index, err)
+	}
+	dir, err := filepath.Abs(cfg.Dir)
+	if err != nil {
+		return nil, err
+	}
+	cfg.Dir = dir
+	s := &Site{cfg: cfg, cache: "no-cache", howToAsk: howToAsk}
+	if age := cfg.MaxAge / time.Second; age > 0 {
+		s.cache = fmt.Sprintf("public, max-age=%d", age)
+	}
+	if _, err := s.current(); err != nil {
+		var path *os.PathError
+		if errors.As(err, &path) {
+			err = path.Err
+		}
+		return nil, fmt.Errorf("open directory %s: %w", cfg.Dir, err)
+	}
+	return s, nil
+}
+
+// CheckIndex says whether name can be an index: the plain name of a file, or "" for none.
+func CheckIndex(name string) error {
+	if strings.ContainsAny(name, "/\\") || len(name) > maxName || name == "." || name == ".." {
+		return errors.New("must be the plain name of a file")
+	}
+	for _, c := range []byte(name) {
+		if c < ' ' || c == 0x7f {
+			return errors.New("must be the plain name of a file")
+		}
+	}
+	return nil
+}
+
+// Name is service.Service's.
+func (s *Site) Name() string { return "files" }
+
+// Dir is the root as an absolute path.
+func (s *Site) Dir() string { return s.cfg.Dir }
+
+// ForLoop is service.Service's.
+func (s *Site) ForLoop() service.Opener {
+	o := newOpener(s, http1.NewRequest(http1.Limits{MaxHead: s.cfg.MaxHeader, MaxBody: s.cfg.MaxBody}))
+	s.mu.Lock()
+	s.openers = append(s.openers, o)
+	share := max(1, s.cfg.MaxOpen/len(s.openers))
+	for _, o := range s.openers { // all are made before the first loop runs
+		o.most = share
+	}
+	s.mu.Unlock()
+	return o
+}
+
+// Close closes the root and all cached files. After the engine has ended only.
+func (s *Site) Close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, o := range s.openers {
+		o.drop()
+	}
+	if s.root != nil {
+		_ = s.root.Close()
+		s.root = nil
+	}
+}
+
+// Stats are counted since the start, but for Open, which is now.
+type Stats struct {
+	Open   int64  // files that are open
+	Opened uint64 // files that were opened
+	Hits   uint64 // requests that were answered out of the cache
+	Misses uint64 // look-ups in the file system, on the worker pool
+	Busy   uint64 // requests that were answered 503: too many files open, or too much work
+}
+
+// counters are one loop's, written by it and read by anybody.
+type counters struct {
+	open                       atomic.Int64
+	opened, hits, misses, busy atomic.Uint64
+}
+
+// Stats sums up what the loops have counted. Any goroutine.
+func (s *Site) Stats() (sum Stats) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, o := range s.openers {
+		sum.Open += o.count.open.Load()
+		sum.Opened += o.count.opened.Load()
+		sum.Hits += o.count.hits.Load()
+		sum.Misses += o.count.misses.Load()
+		sum.Busy += o.count.busy.Load()
+	}
+	return sum
+}
+
+// MaxOpen is the bound in force.
+func (s *Site) MaxOpen() int { return s.cfg.MaxOpen }

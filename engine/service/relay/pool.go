@@ -1,0 +1,290 @@
+package relay
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"net/netip"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"weir/engine/service"
+)
+
+// Balance says how a server is chosen.
+type Balance int
+
+const (
+	RoundRobin Balance = iota // one after the other, on each loop
+	LeastConn                 // the one with the fewest connections of this pool
+)
+
+// Config describes a pool of servers. Zero means the default, where there is one.
+type Config struct {
+	// To are the servers: HOST:PORT, HOST being a name or an address, or unix:/PATH. A name that has
+	// several addresses stands for as many servers, at most 64. At least one.
+	To      []string
+	Balance Balance
+	// ConnectTimeout bounds connecting to one server. Default 3 s. Too low loses servers that are far
+	// away, too high keeps clients waiting for one that is down before another is tried.
+	ConnectTimeout time.Duration
+	// ProxyTo is the version of the PROXY protocol that servers are told the client's address with,
+	// 1 or 2; 0 is none.
+	ProxyTo int
+	// Resolve is how often names are looked up again. Default 30 s.
+	Resolve time.Duration
+	// Check is how often each server is connected to, to see whether it is up. 0 is never: then
+	// clients find out.
+	Check time.Duration
+	// Rise and Fall are how many checks in a row must succeed for a server to be up again, and fail
+	// for it to be down; Fall is also how many clients in a row must have failed to connect for it to
+	// be left out for a second. Defaults 2 and 3.
+	Rise, Fall int
+	// Tell, when set, is told when servers go down and come back. Any goroutine: it must not block,
+	// and it may be called on a loop.
+	Tell func(Change)
+	// Lookup finds the addresses of a name. Default the system's resolver.
+	Lookup func(ctx context.Context, name string) ([]netip.Addr, error)
+}
+
+// Change is news of one server.
+type Change struct {
+	Server string // as configured, with the address when that is a name
+	Up     bool
+	Why    string // "" when it is up
+}
+
+// ejectFor is how long a server that clients cannot connect to is left out: long enough to spare the
+// clients that come meanwhile, short enough that nobody notices when it comes back.
+const ejectFor = time.Second
+
+// mostAddresses bounds what one name may stand for.
+const mostAddresses = 64
+
+// Pool is a set of servers, shared by all loops. Any goroutine.
+type Pool struct {
+	cfg     Config
+	places  []place
+	servers atomic.Pointer[[]*server]
+	begun   time.Time
+	stop    context.CancelFunc
+	running sync.WaitGroup
+}
+
+// place is one of Config.To.
+type place struct {
+	text string
+	host string // a name to be looked up, or
+	path string // of a unix socket, or
+	addr netip.Addr
+	port uint16
+}
+
+// server is one address.
+type server struct {
+	place *place
+	name  string
+	to    service.Target // without the timeout
+	open  atomic.Int64   // connections
+	fails atomic.Int32   // attempts of clients to connect that failed, in a row
+	until atomic.Int64   // left out until then, in ns since Pool.begun; 0: not
+	down  atomic.Bool    // by the checks
+}
+
+// Open checks cfg and looks its names up, for up to 2 s; a name that is not found then is looked up
+// until it is. Close ends it. The error is one line for the operator.
+func Open(cfg Config) (*Pool, error) {
+	cfg.ConnectTimeout = cmp.Or(cfg.ConnectTimeout, 3*time.Second)
+	cfg.Resolve = cmp.Or(cfg.Resolve, 30*time.Second)
+	cfg.Rise, cfg.Fall = cmp.Or(cfg.Rise, 2), cmp.Or(cfg.Fall, 3)
+	if cfg.Tell == nil {
+		cfg.Tell = func(Change) {}
+	}
+	if cfg.Lookup == nil {
+		cfg.Lookup = func(ctx context.Context, name string) ([]netip.Addr, error) {
+			return net.DefaultResolver.LookupNetIP(ctx, "ip", name)
+		}
+	}
+	p := &Pool{cfg: cfg, begun: time.Now()}
+	switch {
+	case len(cfg.To) == 0:
+		return nil, errors.New("no servers to relay to")
+	case cfg.ProxyTo < 0 || cfg.ProxyTo > 2:
+		return nil, fmt.Errorf("PROXY version %d: must be 0 (none), 1 or 2", cfg.ProxyTo)
+	case cfg.ConnectTimeout < 0 || cfg.Resolve < 0 || cfg.Check < 0 || cfg.Rise < 0 || cfg.Fall < 0:
+		return nil, errors.New("times and counts must not be negative")
+	}
+	for _, text := range cfg.To {
+		pl, err := parsePlace(text)
+		if err != nil {
+			return nil, err
+		}
+		p.places = append(p.places, pl)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	p.stop = cancel
+	p.servers.Store(&[]*server{})
+	first, done := context.WithTimeout(ctx, 2*time.Second)
+	found := p.resolve(first)
+	done()
+	p.running.Go(func() { p.resolveOn(ctx, found) })
+	if cfg.Check > 0 {
+		p.running.Go(func() { p.checkOn(ctx) })
+	}
+	return p, nil
+}
+
+// CheckAddress reports whether text could be one of Config.To.
+func CheckAddress(text string) error {
+	_, err := parsePlace(text)
+	return err
+}
+
+func parsePlace(text string) (place, error) {
+	pl := place{text: text}
+	if path, ok := strings.CutPrefix(text, "unix:"); ok {
+		if !strings.HasPrefix(path, "/") || len(path) > 107 || strings.ContainsRune(path, 0) {
+			return pl, errors.New("must be unix: and an absolute path of at most 107 bytes")
+		}
+		pl.path = path
+		return pl, nil
+	}
+	wrong := errors.New("must be HOST:PORT, with an IPv6 address in brackets, or unix:/PATH")
+	host, port, err := net.SplitHostPort(text)
+	n, bad := strconv.ParseUint(port, 10, 16)
+	if err != nil || bad != nil || n == 0 || strconv.FormatUint(n, 10) != port {
+		return pl, wrong
+	}
+	pl.port = uint16(n)
+	if pl.addr, err = netip.ParseAddr(host); err == nil {
+		if pl.addr.Zone() != "" {
+			return pl, errors.New("an address with a zone cannot be connected to")
+		}
+		pl.addr = pl.addr.Unmap()
+		return pl, nil
+	}
+	if !isHostname(host) {
+		return pl, wrong
+	}
+	pl.addr, pl.host = netip.Addr{}, host
+	return pl, nil
+}
+
+// isHostname takes what can be in a name, so that what is printed holds no more.
+func isHostname(s string) bool {
+	if len(s) < 1 || len(s) > 253 {
+		return false
+	}
+	for _, c := range []byte(s) {
+		if (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && c != '.' && c != '-' && c != '_' {
+			return false
+		}
+	}
+	return true
+}
+
+// Close ends what the pool does in the background. Connections are not touched.
+func (p *Pool) Close() {
+	p.stop()
+	p.running.Wait()
+}
+
+func (p *Pool) firstTurn() uint { return uint(rand.Uint32()) }
+
+func (s *server) target(p *Pool) service.Target {
+	t := s.to
+	t.Timeout = p.cfg.ConnectTimeout
+	return t
+}
+
+// pick chooses a server that is up and was not tried, nil when there is none. It takes no lock.
+func (p *Pool) pick(turn *uint, tried []*server) (best *server) {
+	list := *p.servers.Load()
+	*turn++
+	for i := range list {
+		s := list[(*turn+uint(i))%uint(len(list))]
+		if !p.up(s) || contains(tried, s) {
+			continue
+		}
+		if p.cfg.Balance == RoundRobin {
+			return s
+		}
+		if best == nil || s.open.Load() < best.open.Load() {
+			best = s
+		}
+	}
+	return best
+}
+
+func contains(list []*server, s *server) bool {
+	for _, t := range list {
+		if t == s {
+			return true
+		}
+	}
+	return false
+}
+
+// up reports whether clients may be given to s. The clock is read only for one that has been left out.
+func (p *Pool) up(s *server) bool {
+	if s.down.Load() {
+		return false
+	}
+	until := s.until.Load()
+	return until == 0 || int64(time.Since(p.begun)) >= until
+}
+
+// failed notes that a client could not connect. One that has been left out before is left out again
+// at once: a single client is enough to try it.
+func (s *server) failed(p *Pool, why service.Ending) {
+	if !why.Before() {
+		return // our own trouble
+	}
+	if n := s.fails.Add(1); int(n) < p.cfg.Fall {
+		return
+	}
+	if s.until.Swap(int64(time.Since(p.begun)+ejectFor)) == 0 && !s.down.Load() {
+		p.cfg.Tell(Change{Server: s.name, Why: "clients cannot connect: " + why.String()})
+	}
+}
+
+// succeeded notes that a client has connected.
+func (s *server) succeeded(p *Pool) {
+	if s.fails.Load() == 0 {
+		return
+	}
+	s.fails.Store(0)
+	if s.until.Swap(0) != 0 && !s.down.Load() {
+		p.cfg.Tell(Change{Server: s.name, Up: true})
+	}
+}
+
+// Status is one of Config.To as it stands.
+type Status struct {
+	Server string
+	Up     bool // at least one of its addresses is
+	Open   int  // connections to it
+}
+
+// Status describes the servers, in the order of Config.To.
+func (p *Pool) Status() []Status {
+	all := make([]Status, len(p.places))
+	for i := range p.places {
+		all[i].Server = p.places[i].text
+	}
+	for _, s := range *p.servers.Load() {
+		for i := range p.places {
+			if s.place == &p.places[i] {
+				all[i].Up = all[i].Up || p.up(s)
+				all[i].Open += int(s.open.Load())
+			}
+		}
+	}
+	return all
+}

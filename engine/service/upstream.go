@@ -1,0 +1,86 @@
+package service
+
+import (
+	"net/netip"
+	"time"
+)
+
+// Target says where an upstream connection goes.
+type Target struct {
+	Addr netip.AddrPort // of TCP; or
+	Path string         // of a unix socket, when Addr is not valid
+	// Timeout bounds connecting. 0 is no bound but the kernel's, about two minutes.
+	Timeout time.Duration
+}
+
+// Upstream is a connection that the engine has made to a server for one client's connection, on
+// whose loop it lives. A connection has one at a time. On the loop's goroutine only.
+//
+// Nothing is queued without bound: what the server's kernel does not take is held up to the
+// listener's -max-out, and from half of that on the client is not read and no unit is served. The
+// other way it is the same: what the client does not take keeps the server from being read.
+type Upstream interface {
+	// Write queues p for the server; p is free for reuse on return. All that is queued in one wake
+	// goes out in one write. Callers keep to Room; what exceeds it is dropped with the connection.
+	// Before Connected it may be called too.
+	Write(p []byte)
+	// Room is how many bytes Write may take now.
+	Room() int
+	// CloseWrite sends what is queued and then tells the server that nothing more comes (FIN).
+	CloseWrite()
+	// Close ends the upstream connection at once: in order when CloseWrite's FIN has been sent, else
+	// by a reset. The handler is not called again.
+	Close()
+	// Pour hands what the server sends to the client as it comes, and its end with it, instead of
+	// to Received.
+	Pour()
+}
+
+// UpstreamHandler is told what becomes of an upstream connection. Usually it is the session. On the
+// loop's goroutine only.
+type UpstreamHandler interface {
+	// Connected says that the connection is made.
+	Connected(u Upstream)
+	// Received takes bytes that the server has sent and returns how many of them; the rest is
+	// offered again, with what has come behind, when the client has taken what it is owed.
+	Received(u Upstream, p []byte) (taken int)
+	// Drained says that the server has taken so much that there is room to write again.
+	Drained(u Upstream)
+	// Ended says that the server's side has ended. After EndEOF, which is not told when the bytes
+	// are poured, the other direction is still open, until Close. After anything else u is gone, and
+	// a new one may be dialled. A handler that does neither that nor Conn.Fail leaves a connection
+	// without an upstream.
+	Ended(u Upstream, why Ending)
+}
+
+// Ending is why there is no upstream connection, or not any more.
+type Ending uint8
+
+const (
+	EndNone        Ending = iota
+	EndEOF             // the server has finished sending
+	EndNoUpstream      // the service knows of no server that is up
+	EndRefused         // nothing listens there
+	EndUnreachable     // no way there, or connecting failed otherwise
+	EndTimeout         // not connected within Target.Timeout
+	EndDescriptors     // no descriptor for it: only the reserve is left
+	EndPorts           // no local port for it
+	EndReset           // the server has reset the connection
+	EndStalled         // the server took nothing for -write-timeout
+	Ends               // their number
+)
+
+// String is a short word for metrics and logs.
+func (e Ending) String() string {
+	return [Ends]string{"none", "eof", "no-upstream", "refused", "unreachable", "timeout", "descriptors", "ports", "reset", "stalled"}[e]
+}
+
+// Before reports whether it was over before the server had taken a byte: then another one may be
+// tried without doing anything twice.
+func (e Ending) Before() bool {
+	switch e {
+	case EndRefused, EndUnreachable, EndTimeout:
+		return true
+	}
+	return false
+}

@@ -1,0 +1,711 @@
+package engine
+
+import (
+	"net/netip"
+
+	"github.com/panjf2000/gnet/v2/pkg/netpoll"
+	"github.com/valyala/bytebufferpool"
+	"golang.org/x/sys/unix"
+
+	"weir/engine/service"
+	"weir/guard"
+	"weir/guard/mono"
+)
+
+// upstream is a connection to a server behind. It belongs to one client's connection, lives on its
+// loop and ends with it at the latest; every wake of it is a wake of that connection. An idle one
+// holds no buffer. It is reused for others; gen tells them apart. On the loop's goroutine only.
+//
+//	dialled ──▶ connected ──▶ eof: the server has finished sending; passed: the client knows
+//	   │            └───────▶ ending: the client has finished sending; ended: the server knows
+//	   └─ timeout, refused
+type upstream struct {
+	loop *loop
+	c    *conn // whose it is; nil when it is over
+	h    service.UpstreamHandler
+
+	out  *bytebufferpool.ByteBuffer // what the kernel did not take; nil when it took all
+	in   *bytebufferpool.ByteBuffer // what the handler did not take; nil when it took all
+	sent int                        // out.B[:sent] is with the kernel
+
+	moved      mono.Time // when bytes moved last, either way
+	due        mono.Time // by when it must be connected, or have taken something; in waits ⇔ not 0
+	waits      *waits
+	prev, next *upstream // in waits
+
+	unsent          int // what the server's kernel had not acknowledged when due was set
+	fd              int
+	gen             uint32
+	fullIn, fullOut uint8 // full reads in a row, from the client and from the server
+	wants           interest
+
+	connected bool
+	poursIn   bool // what the client sends goes to the server unseen
+	poursOut  bool // what the server sends goes to the client unseen
+	pressed   bool // the client has sent more while it was choked
+	eof       bool
+	passed    bool
+	ending    bool
+	ended     bool
+	answered  bool // the bytes that moved last came from the server
+	retiring  bool // a timer will ask whether it may be retired
+}
+
+// upstreams are a loop's.
+type upstreams struct {
+	byFD  []*upstream // by descriptor
+	spare []*upstream // for reuse
+	open  int
+	out   []byte // what the present wake has for the server
+	// Those that are being connected, and those that owe us progress, each in the order of their
+	// deadlines. One timer of the loop is for the first of both: armed is when it rings, 0 when
+	// there is none.
+	connecting, stalled waits
+	armed               mono.Time
+}
+
+// at is the upstream with a descriptor, or nil.
+func (s *upstreams) at(fd int) *upstream {
+	if fd < len(s.byFD) {
+		return s.byFD[fd]
+	}
+	return nil
+}
+
+// waits is a list of upstreams in the order of their deadlines. Those of one listener have the same
+// timeout, so a new one is nearly always the last.
+type waits struct{ first, last *upstream }
+
+func (w *waits) add(u *upstream, due mono.Time) {
+	u.waits, u.due = w, due
+	after := w.last
+	for after != nil && after.due > due {
+		after = after.prev
+	}
+	u.prev = after
+	if after == nil {
+		u.next, w.first = w.first, u
+	} else {
+		u.next, after.next = after.next, u
+	}
+	if u.next == nil {
+		w.last = u
+	} else {
+		u.next.prev = u
+	}
+}
+
+func (u *upstream) noDeadline() {
+	w := u.waits
+	if w == nil {
+		return
+	}
+	if u.prev == nil {
+		w.first = u.next
+	} else {
+		u.prev.next = u.next
+	}
+	if u.next == nil {
+		w.last = u.prev
+	} else {
+		u.next.prev = u.prev
+	}
+	u.waits, u.due, u.prev, u.next = nil, 0, nil, nil
+}
+
+// deadline gives an upstream a deadline in a list; a d of 0 is none.
+func (l *loop) deadline(u *upstream, w *waits, d mono.Time) {
+	u.noDeadline()
+	if d <= 0 {
+		return
+	}
+	at := l.g.Now() + d
+	w.add(u, at)
+	if s := &l.upstreams; s.armed == 0 || at < s.armed {
+		s.armed = at
+		l.timers.push(timer{at: at, up: true})
+	}
+}
+
+// owesProgress starts the time within which the server must take something of what waits for it.
+func (l *loop) owesProgress(u *upstream) {
+	u.unsent = unsent(u.fd)
+	l.deadline(u, &l.upstreams.stalled, mono.Time(u.c.ln.WriteTimeout))
+}
+
+// upstreamsDue ends the upstreams that have taken too long.
+func (l *loop) upstreamsDue() {
+	s, now := &l.upstreams, l.g.Now()
+	s.armed = 0
+	for _, w := range []*waits{&s.connecting, &s.stalled} {
+		for range turnTimers {
+			u := w.first
+			if u == nil || u.due > now {
+				break
+			}
+			if !u.connected {
+				l.overdueUpstream(u, service.EndTimeout)
+			} else if n := unsent(u.fd); n < u.unsent { // it reads, though not yet enough for us to write
+				l.owesProgress(u)
+			} else {
+				l.overdueUpstream(u, service.EndStalled)
+			}
+		}
+	}
+	for _, w := range []*waits{&s.connecting, &s.stalled} {
+		if w.first != nil && (s.armed == 0 || w.first.due < s.armed) {
+			s.armed = w.first.due
+		}
+	}
+	if s.armed != 0 {
+		l.timers.push(timer{at: s.armed, up: true})
+	}
+}
+
+func (l *loop) overdueUpstream(u *upstream, why service.Ending) {
+	c := u.c
+	gen := c.gen
+	l.enter(c)
+	defer l.leave(c, gen)
+	l.lost(u, why)
+}
+
+// Dial is service.Conn's.
+func (c *conn) Dial(t service.Target, h service.UpstreamHandler) (service.Upstream, service.Ending) {
+	l := c.loop
+	if c.up != nil {
+		panic("engine: Dial on a connection that has an upstream")
+	}
+	if c.state&(gone|closing|lingering) != 0 {
+		return nil, service.EndUnreachable
+	}
+	l.count.upDialled++
+	fd, why := l.connect(t)
+	if why == service.EndNone {
+		if err := l.p.AddReadWrite(&netpoll.PollAttachment{FD: fd}, false); err != nil {
+			closeSocket(fd)
+			why = service.EndDescriptors // the kernel is out of memory for its watch list
+		}
+	}
+	if why != service.EndNone {
+		l.count.upEnds[why]++
+		return nil, why
+	}
+	s := &l.upstreams
+	u := &upstream{}
+	if n := len(s.spare); n > 0 {
+		u = s.spare[n-1]
+		s.spare = s.spare[:n-1]
+	}
+	*u = upstream{loop: l, c: c, h: h, fd: fd, gen: u.gen, wants: wantRead | wantWrite, moved: l.g.Now()}
+	for fd >= len(s.byFD) {
+		s.byFD = append(s.byFD, nil)
+	}
+	s.byFD[fd] = u
+	s.open++
+	c.up = u
+	l.deadline(u, &s.connecting, mono.Time(t.Timeout))
+	c.state |= choked
+	if c.state&paused == 0 { // the peer is charged no time for our connecting
+		c.state |= paused
+		l.g.Pause(c.id)
+	}
+	return u, service.EndNone
+}
+
+// connect begins to connect a socket.
+func (l *loop) connect(t service.Target) (fd int, why service.Ending) {
+	fd, errno := dialSocket(t)
+	switch {
+	case errno == unix.EMFILE || errno == unix.ENFILE || errno == 0 && fd >= l.e.fdCap:
+		if errno == 0 {
+			closeSocket(fd)
+		}
+		return -1, service.EndDescriptors
+	case errno != 0:
+		return -1, endOf(errno)
+	}
+	return fd, service.EndNone
+}
+
+// endOf says what an errno of connecting means.
+func endOf(errno unix.Errno) service.Ending {
+	switch errno {
+	case unix.ECONNREFUSED, unix.ENOENT, unix.EAGAIN: // of a unix socket: nobody there, or its queue is full
+		return service.EndRefused
+	case unix.ETIMEDOUT:
+		return service.EndTimeout
+	case unix.EADDRNOTAVAIL:
+		return service.EndPorts
+	}
+	return service.EndUnreachable
+}
+
+// wakeUpstream handles an upstream's events. As with connections, the flags are hints.
+//
+// hot: 0 allocs, see BenchmarkRelay
+func (l *loop) wakeUpstream(u *upstream, ev uint32) {
+	l.count.wakes++
+	c, gen := u.c, u.gen
+	cgen := c.gen
+	l.enter(c)
+	defer l.leave(c, cgen)
+	if !u.connected {
+		l.connecting(u)
+		return
+	}
+	if u.wants&wantWrite != 0 && ev&(unix.EPOLLOUT|unix.EPOLLERR|unix.EPOLLHUP) != 0 {
+		if l.upstreamWritable(u); u.gen != gen {
+			return
+		}
+	}
+	if ev&(unix.EPOLLIN|unix.EPOLLPRI|unix.EPOLLERR|unix.EPOLLHUP) == 0 {
+		return
+	}
+	if u.wants&wantRead != 0 {
+		l.upstreamReadable(u)
+	} else if ev&(unix.EPOLLERR|unix.EPOLLHUP) != 0 && u.wants&wantWrite == 0 && socketError(u.fd) != 0 {
+		l.lost(u, service.EndReset) // without an error both have finished, and what was sent waits
+	}
+}
+
+// connecting looks what has become of connecting.
+func (l *loop) connecting(u *upstream) {
+	switch errno := connectedOrNot(u.fd); {
+	case errno == unix.EINPROGRESS:
+		return
+	case errno != 0:
+		l.lost(u, endOf(errno))
+		return
+	}
+	gen := u.gen
+	l.count.upMade++
+	u.connected = true
+	u.noDeadline()
+	u.h.Connected(u)
+	if u.gen != gen {
+		return
+	}
+	if u.out != nil { // written before
+		if l.upstreamWritable(u); u.gen != gen {
+			return
+		}
+	}
+	if u.out != nil {
+		l.owesProgress(u)
+	}
+	l.unchoke(u)
+}
+
+// unchoke serves the client again, if there is room for what it sends.
+func (l *loop) unchoke(u *upstream) {
+	c := u.c
+	if c.state&choked == 0 || u.poursIn && u.out != nil || u.outstanding() > c.ln.MaxOut/4 {
+		return
+	}
+	gen := u.gen
+	c.state &^= choked
+	u.pressed = false
+	if !u.poursIn {
+		if u.h.Drained(u); u.gen != gen {
+			return
+		}
+	}
+	if c.state&(gone|closing) == 0 {
+		l.proceed(c)
+	}
+}
+
+// full reports whether no more of the client's units may be served for now.
+func (l *loop) full(c *conn) bool {
+	u := c.up
+	if u.outstanding() <= c.ln.MaxOut/2 {
+		return false
+	}
+	if l.flushUpstream(u); c.up != u {
+		return true
+	}
+	if u.outstanding() > c.ln.MaxOut/2 {
+		c.state |= choked
+		return true
+	}
+	return false
+}
+
+// outstanding is the number of bytes queued for the server, the present wake's included.
+func (u *upstream) outstanding() int {
+	n := 0
+	if u.loop.cur == u.c {
+		n = len(u.loop.upstreams.out)
+	}
+	if u.out != nil {
+		n += len(u.out.B) - u.sent
+	}
+	return n
+}
+
+// held is what an upstream holds for its connection.
+func (u *upstream) held() (n int) {
+	if u.out != nil {
+		n = cap(u.out.B)
+	}
+	if u.in != nil {
+		n += cap(u.in.B)
+	}
+	return n
+}
+
+// Write is service.Upstream's.
+func (u *upstream) Write(p []byte) {
+	c := u.c
+	if c == nil || u.ending || c.state&gone != 0 {
+		return
+	}
+	l := u.loop
+	if u.outstanding()+len(p) > c.ln.MaxOut+slack {
+		l.overflow(c)
+		return
+	}
+	if u.connected && u.out == nil && l.cur == c {
+		l.upstreams.out = append(l.upstreams.out, p...)
+		return
+	}
+	l.queueUpstream(u, p)
+	if l.cur != c { // from another connection's wake: its own follows soon
+		l.yield(c)
+	}
+}
+
+// queueUpstream keeps p for the server.
+func (l *loop) queueUpstream(u *upstream, p []byte) {
+	if u.out == nil {
+		u.out, u.sent = borrow(len(p)), 0
+		if u.connected {
+			l.owesProgress(u)
+		}
+	}
+	u.out.B = append(u.out.B, p...)
+}
+
+// Room is service.Upstream's.
+func (u *upstream) Room() int {
+	if u.c == nil || u.ending {
+		return 0
+	}
+	return max(0, u.c.ln.MaxOut-u.outstanding())
+}
+
+// CloseWrite is service.Upstream's.
+func (u *upstream) CloseWrite() {
+	if u.c == nil {
+		return
+	}
+	u.ending = true
+	if u.loop.cur != u.c {
+		u.loop.yield(u.c)
+	}
+}
+
+// Close is service.Upstream's.
+func (u *upstream) Close() {
+	if u.c != nil {
+		u.loop.endUpstream(u, false)
+	}
+}
+
+// flushUpstream sends what the present wake has for the server.
+func (l *loop) flushUpstream(u *upstream) {
+	if len(l.upstreams.out) > 0 && l.cur == u.c {
+		l.sendUpstream(u, nil)
+	}
+}
+
+// sendUpstream sends p at once and keeps what the kernel refuses.
+func (l *loop) sendUpstream(u *upstream, p []byte) {
+	if s := &l.upstreams; len(s.out) > 0 && l.cur == u.c { // what was written in this wake goes first
+		p = append(s.out, p...)
+		s.out = emptied(p)
+	}
+	if u.out != nil || !u.connected {
+		l.queueUpstream(u, p)
+		return
+	}
+	n, errno := write(u.fd, p)
+	l.count.writes++
+	if errno != 0 && errno != unix.EAGAIN {
+		l.broken(u)
+		return
+	}
+	l.count.upOut += uint64(n)
+	if n < len(p) {
+		l.queueUpstream(u, p[n:])
+	}
+}
+
+// upstreamWritable sends what waits for the server.
+func (l *loop) upstreamWritable(u *upstream) {
+	if u.out == nil {
+		return
+	}
+	n, errno := write(u.fd, u.out.B[u.sent:])
+	l.count.writes++
+	switch {
+	case errno == unix.EAGAIN:
+		return
+	case errno != 0:
+		l.broken(u)
+		return
+	}
+	l.count.upOut += uint64(n)
+	u.sent += n
+	if u.sent == len(u.out.B) {
+		giveBack(u.out)
+		u.out, u.sent = nil, 0
+		u.noDeadline()
+	} else {
+		if u.sent > len(u.out.B)/2 { // queue in front, not behind what is gone
+			u.out.B = u.out.B[:copy(u.out.B, u.out.B[u.sent:])]
+			u.sent = 0
+		}
+		l.owesProgress(u)
+	}
+	l.unchoke(u)
+}
+
+// broken ends an upstream that does not take bytes any more. What it has said before, perhaps why,
+// is still passed on.
+func (l *loop) broken(u *upstream) {
+	if gen := u.gen; u.poursOut && !u.eof && u.c.out == nil {
+		if l.pourBack(u); u.gen != gen {
+			return
+		}
+	}
+	l.lost(u, service.EndReset)
+}
+
+// upstreamReadable reads once and hands on what came.
+func (l *loop) upstreamReadable(u *upstream) {
+	if u.poursOut {
+		l.pourBack(u)
+		return
+	}
+	c := u.c
+	n, errno := read(u.fd, l.buf[:l.most(c)])
+	switch {
+	case errno == unix.EAGAIN:
+	case errno != 0:
+		l.lost(u, service.EndReset)
+	case n == 0:
+		u.eof = true
+		l.count.upEnds[service.EndEOF]++
+		u.h.Ended(u, service.EndEOF)
+	default:
+		l.count.upIn += uint64(n)
+		l.movedBack(u)
+		l.offerReceived(u, l.buf[:n])
+	}
+}
+
+// offerReceived hands b to the handler, behind what it did not take before.
+func (l *loop) offerReceived(u *upstream, b []byte) {
+	gen := u.gen
+	if u.in != nil {
+		u.in.B = append(u.in.B, b...)
+		b = u.in.B
+	}
+	taken := u.h.Received(u, b)
+	if u.gen != gen {
+		return
+	}
+	switch {
+	case u.poursOut && u.in == nil: // it has said so just now
+		l.sendBack(u.c, b[taken:])
+	case u.poursOut || taken == len(b):
+		u.dropIn()
+	case u.in != nil:
+		u.in.B = u.in.B[:copy(u.in.B, b[taken:])]
+	default:
+		u.in = borrow(len(b) - taken)
+		u.in.B = append(u.in.B, b[taken:]...)
+	}
+	if u.in != nil && len(u.in.B) > u.c.ln.MaxOut { // a handler that does not keep its limit
+		l.lost(u, service.EndReset)
+	}
+}
+
+func (u *upstream) dropIn() {
+	if u.in != nil {
+		giveBack(u.in)
+		u.in = nil
+	}
+}
+
+// lost ends an upstream that has failed and tells its handler why.
+func (l *loop) lost(u *upstream, why service.Ending) {
+	c, h := u.c, u.h
+	l.count.upEnds[why]++
+	l.closeUpstream(u, true)
+	c.state &^= choked
+	cgen := c.gen
+	h.Ended(u, why)
+	u.loop.upstreams.spare = append(u.loop.upstreams.spare, u)
+	if c.gen == cgen && c.up == nil && c.state&(gone|closing) == 0 {
+		l.proceed(c)
+	}
+}
+
+// endUpstream ends an upstream without telling its handler: by a FIN when it is to be orderly and
+// nothing is lost, or when the server knows already that nothing more comes; else by a reset.
+func (l *loop) endUpstream(u *upstream, orderly bool) {
+	c := u.c
+	if l.cur == c && orderly {
+		orderly = len(l.upstreams.out) == 0
+	}
+	l.closeUpstream(u, !u.ended && (!orderly || !u.connected || u.out != nil))
+	c.state &^= choked
+	l.upstreams.spare = append(l.upstreams.spare, u)
+}
+
+// closeUpstream closes the descriptor, gives everything back and is the only place that does.
+func (l *loop) closeUpstream(u *upstream, withReset bool) {
+	s := &l.upstreams
+	u.noDeadline()
+	s.byFD[u.fd] = nil
+	s.open--
+	if withReset {
+		reset(u.fd)
+	} else {
+		closeSocket(u.fd) // the poller forgets a closed descriptor
+	}
+	if u.out != nil {
+		giveBack(u.out)
+	}
+	u.dropIn()
+	if l.cur == u.c {
+		s.out = s.out[:0]
+	}
+	u.c.up = nil
+	*u = upstream{loop: l, gen: u.gen + 1}
+}
+
+// settleUpstream brings an upstream's socket in line with its state after a wake.
+func (l *loop) settleUpstream(c *conn) {
+	u := c.up
+	if len(l.upstreams.out) > 0 {
+		if l.flushSafely(u); c.up != u || c.state&gone != 0 {
+			l.flush(c) // a handler's last words
+			return
+		}
+	}
+	if u.ending && !u.ended && u.connected && u.out == nil {
+		_ = unix.Shutdown(u.fd, unix.SHUT_WR)
+		u.ended = true
+	}
+	if u.eof && u.poursOut && !u.passed && c.out == nil && c.state&(closing|lingering) == 0 {
+		if l.farewell(c); c.state&gone != 0 {
+			return
+		}
+		if c.out == nil {
+			_ = unix.Shutdown(c.fd, unix.SHUT_WR)
+			u.passed = true
+		}
+	}
+	if u.ended && u.passed {
+		l.end(c, false)
+		return
+	}
+	l.wantUpstream(u)
+}
+
+// flushSafely is flushUpstream, whose handler must not stop the clean-up by a panic.
+func (l *loop) flushSafely(u *upstream) {
+	c := u.c
+	gen := c.gen
+	defer func() {
+		if p := recover(); p != nil {
+			l.count.panics++
+			if c.gen == gen && c.state&gone == 0 {
+				l.drop(c, guard.ShedPanic)
+			}
+		}
+	}()
+	l.flushUpstream(u)
+}
+
+// wantUpstream registers what the upstream must be woken for, if that has changed.
+func (l *loop) wantUpstream(u *upstream) {
+	c := u.c
+	var w interest
+	switch {
+	case !u.connected:
+		return // both
+	case u.eof || c.state&(closing|lingering) != 0:
+	case u.poursOut && c.out == nil, !u.poursOut && c.outstanding() <= c.ln.MaxOut/2:
+		w = wantRead
+	}
+	if u.out != nil {
+		w |= wantWrite
+	}
+	if w == u.wants {
+		return
+	}
+	u.wants = w
+	if err := l.watch(u.fd, w); err != nil {
+		l.drop(c, guard.ShedMemory)
+	}
+}
+
+// watch has the poller watch a descriptor for w, for which it is registered already.
+func (l *loop) watch(fd int, w interest) error {
+	pa := netpoll.PollAttachment{FD: fd}
+	switch w {
+	case wantRead:
+		return l.p.ModRead(&pa, false)
+	case wantRead | wantWrite:
+		return l.p.ModReadWrite(&pa, false)
+	}
+	// The poller cannot change to write only, nor to nothing. For nothing it watches writing
+	// edge-triggered: one idle wake, and then a reset is still noticed.
+	if err := l.p.Delete(fd); err != nil {
+		return err
+	}
+	return l.p.AddWrite(&pa, w == 0)
+}
+
+// Fail is service.Conn's.
+func (c *conn) Fail(why service.Ending, last string) {
+	if c.state&(gone|closing) != 0 {
+		return
+	}
+	l := c.loop
+	l.shedEvent(c, failReasons[why], why.String(), nil)
+	if c.up != nil {
+		l.endUpstream(c.up, false)
+	}
+	if last != "" {
+		c.WriteString(last)
+		c.state |= closing | politely
+	} else {
+		c.drips = 0
+		c.state |= closing | severing
+	}
+	if l.cur != c {
+		l.yield(c)
+	}
+}
+
+// failReasons are the guard's reasons by service.Ending.
+var failReasons = [service.Ends]guard.Reason{
+	service.EndNone: guard.ShedNoUpstream, service.EndEOF: guard.ShedUpstreamReset, service.EndNoUpstream: guard.ShedNoUpstream,
+	service.EndRefused: guard.ShedUpstreamConnect, service.EndUnreachable: guard.ShedUpstreamConnect, service.EndTimeout: guard.ShedUpstreamConnect,
+	service.EndDescriptors: guard.ShedDescriptors, service.EndPorts: guard.ShedUpstreamConnect, service.EndReset: guard.ShedUpstreamReset, service.EndStalled: guard.ShedUpstreamStall,
+}
+
+// Local is service.Conn's.
+func (c *conn) Local() netip.AddrPort {
+	var rsa unix.RawSockaddrAny
+	if c.ln.Network == "unix" || sockName(c.fd, &rsa) != 0 {
+		return netip.AddrPort{}
+	}
+	return addrPort(&rsa)
+}
