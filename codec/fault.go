@@ -34,6 +34,9 @@ const (
 	NotTLS              // the first bytes are not those of a TLS handshake record
 	BadClientHello      // a TLS handshake that does not begin with a well-formed ClientHello
 	ClientHelloTooLarge // a ClientHello above the limit on its bytes or its records
+
+	BadRESP // not a command as Redis's clients write it, or one that only looks like it
+	BadMQTT // not a packet that an MQTT client may send at that point
 	faultCount
 )
 
@@ -68,6 +71,8 @@ var faultText = [Faults][2]string{
 	ProxyTooLarge:       {"proxy-header-too-large", "the PROXY protocol header exceeds the limit"},
 	NotTLS:              {"not-tls", "the first bytes are not TLS"},
 	BadClientHello:      {"bad-client-hello", "the TLS ClientHello is malformed"},
+	BadRESP:             {"bad-resp", "the command is not well-formed RESP"},
+	BadMQTT:             {"bad-mqtt", "the packet is not one that an MQTT client may send here"},
 	ClientHelloTooLarge: {"client-hello-too-large", "the TLS ClientHello exceeds the limit"},
 }
 
