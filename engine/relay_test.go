@@ -927,14 +927,14 @@ func (s *asking) Decode(b []byte) (u codec.Unit) {
 	}
 	return u
 }
-func (s *asking) Lacks() int                              { return 1 }
-func (s *asking) Partial() bool                           { return false }
-func (s *asking) Stage() service.Stage                    { return service.Between }
-func (s *asking) Refuse(service.Conn, service.Refusal)    {}
-func (s *asking) Fault(service.Conn, codec.Fault)         {}
-func (s *asking) Closed()                                 { s.up = nil }
-func (s *asking) Connected(service.Upstream)              {}
-func (s *asking) Drained(service.Upstream)                { s.drained++ }
+func (s *asking) Lacks() int                                 { return 1 }
+func (s *asking) Partial() bool                              { return false }
+func (s *asking) Stage() service.Stage                       { return service.Between }
+func (s *asking) Refuse(service.Conn, service.Refusal)       {}
+func (s *asking) Fault(service.Conn, codec.Fault)            {}
+func (s *asking) Closed()                                    { s.up = nil }
+func (s *asking) Connected(service.Upstream)                 {}
+func (s *asking) Drained(service.Upstream)                   { s.drained++ }
 func (s *asking) Ended(_ service.Upstream, e service.Ending) { s.c.Close() }
 func (s *asking) Serve(_ service.Conn, u codec.Unit) int {
 	if string(u.Data) == "panic\n" {

@@ -48,7 +48,7 @@ var flags = []group{
 	{"Listening", []row{
 		{name: "listen", kind: listURLs, value: "http://127.0.0.1:8080 frames://127.0.0.1:7000",
 			setting: func(s *settings) any { return &s.listen },
-			help:    "An address to serve: SCHEME://HOST:PORT or SCHEME://unix:/PATH. SCHEME is http, frames, line or tcp, or with TLS https, frames+tls, line+tls or tcp+tls. HOST is an IPv4 address, an [IPv6] address, localhost, or empty for all addresses. Parameters override limits for this listener: http://:80?source-conns=10&idle-timeout=5s; name=WORD names it in logs and metrics. May be given several times"},
+			help:    "An address to serve: SCHEME://HOST:PORT or SCHEME://unix:/PATH. SCHEME is http, frames, line, tcp, resp or mqtt, or with TLS https, frames+tls, line+tls, tcp+tls, resp+tls or mqtt+tls. HOST is an IPv4 address, an [IPv6] address, localhost, or empty for all addresses. Parameters override limits for this listener: http://:80?source-conns=10&idle-timeout=5s; name=WORD names it in logs and metrics. May be given several times"},
 		{name: "admin", kind: text, unit: "ADDRESS", value: "127.0.0.1:9090", check: checkAdmin,
 			setting: func(s *settings) any { return &s.admin },
 			help:    "HOST:PORT of metrics, health and profiles, or off. Whoever reaches it can profile the process: keep it private"},
@@ -162,7 +162,7 @@ var flags = []group{
 	{"Relaying", []row{
 		{name: "to", kind: names, unit: "ADDRESS", check: relay.CheckAddress, schemes: relaySchemes,
 			limit: func(l *limits) any { return &l.relay.to },
-			help:  "A server to relay to, HOST:PORT or unix:/PATH; HOST may be a name, which stands for all its addresses. tcp:// listeners need one, frames:// and line:// listeners relay when they have one, and http:// listeners do not. May be given several times, or with commas between: ?to=A:1,B:2"},
+			help:  "A server to relay to, HOST:PORT or unix:/PATH; HOST may be a name, which stands for all its addresses. tcp://, resp:// and mqtt:// listeners need one, frames:// and line:// listeners relay when they have one, and http:// listeners do not. May be given several times, or with commas between: ?to=A:1,B:2"},
 		{name: "balance", kind: word, value: "roundrobin", words: []string{"roundrobin", "leastconn"}, schemes: relaySchemes, when: (*settings).hasRelay,
 			limit: func(l *limits) any { return &l.relay.balance },
 			help:  "Which of several servers a client is given to: one after the other, or the one with the fewest connections"},
@@ -264,9 +264,9 @@ var flags = []group{
 			help:    "How long a graceful stop waits for frames in flight"},
 	}},
 	{"Sizes", []row{
-		{name: "max-frame", kind: size, value: "1MiB", min: 1, max: maxHeld, zero: "the most there can be", zeroIs: maxHeld, schemes: "frames frames+tls",
+		{name: "max-frame", kind: size, value: "1MiB", min: 1, max: maxHeld, zero: "the most there can be", zeroIs: maxHeld, schemes: "frames frames+tls resp resp+tls mqtt mqtt+tls",
 			limit: func(l *limits) any { return &l.maxFrame },
-			help:  "Largest frame of frames:// and frames+tls:// listeners, without its length"},
+			help:  "Largest frame of frames:// and frames+tls:// listeners, without its length; largest command of resp and packet of mqtt"},
 		{name: "max-line", kind: size, value: "8KiB", min: 1, max: maxHeld, zero: "the most there can be", zeroIs: maxHeld, schemes: "line line+tls",
 			limit: func(l *limits) any { return &l.maxLine },
 			help:  "Longest line of line:// and line+tls:// listeners, without its end"},

@@ -227,7 +227,7 @@ func TestWrongInputIsOnePlainLine(t *testing.T) {
 		{[]string{"-listen", "tcp://:1?to=a"}, "", "-listen tcp://:1: to a: must be HOST:PORT, with an IPv6 address in brackets, or unix:/PATH", 2, "no port"},
 		{[]string{"-listen", "tcp://:1?to="}, "", `-listen tcp://:1: to "": must be HOST:PORT`, 2, "nothing"},
 		{[]string{"-listen", "tcp://:1?to=a:1,b:2,a:1"}, "", "-listen tcp://:1?to=a:1,b:2,a:1: to names a:1 twice", 2, "one server for two"},
-		{[]string{"-listen", "http://:1?to=a:1"}, "", "to a:1: is for tcp://, tcp+tls://, frames://, frames+tls://, line:// and line+tls:// only", 2, "would do nothing"},
+		{[]string{"-listen", "http://:1?to=a:1"}, "", "to a:1: is for tcp://, tcp+tls://, frames://, frames+tls://, line://, line+tls://, resp://, resp+tls://, mqtt:// and mqtt+tls:// only", 2, "would do nothing"},
 		{[]string{"-to", "[fe80::1%eth0]:1"}, "", "-to [fe80::1%eth0]:1: an address with a zone cannot be connected to", 2, "zones"},
 		{[]string{"-to", "a b:1"}, "", "-to a: must be HOST:PORT", 2, "spaces stand between"},
 		{[]string{"-to", "unix:x"}, "", "-to unix:x: must be unix: and an absolute path of at most 107 bytes", 2, "relative"},

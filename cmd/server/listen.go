@@ -14,9 +14,9 @@ import (
 
 // schemes are the protocols that -listen can name, as wire.go knows them; those of tlsSchemes have
 // TLS below.
-var schemes = []string{"http", "https", "frames", "frames+tls", "line", "line+tls", "tcp", "tcp+tls"}
+var schemes = []string{"http", "https", "frames", "frames+tls", "line", "line+tls", "tcp", "tcp+tls", "resp", "resp+tls", "mqtt", "mqtt+tls"}
 
-const tlsSchemes = "https frames+tls line+tls tcp+tls"
+const tlsSchemes = "https frames+tls line+tls tcp+tls resp+tls mqtt+tls"
 
 // listener is one -listen.
 type listener struct {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -80,7 +81,7 @@ func TestListsOfAListenerReplaceTheOthers(t *testing.T) {
 }
 
 func TestEveryLimitIsAParameter(t *testing.T) {
-	protocol := map[string]string{"max-frame": "frames", "max-line": "line", "max-header": "http", "max-body": "http",
+	protocol := map[string]string{"max-frame": "frames resp mqtt", "max-line": "line", "max-header": "http", "max-body": "http",
 		"files": "http", "index": "http", "list": "http", "dotfiles": "http", "max-age": "http"}
 	overTLS := map[string]bool{"tls-min": true, "tls-client-auth": true, "handshake-timeout": true, "source-handshake-rate": true, "source-handshake-burst": true}
 	eachRow(func(r *row) {
@@ -102,7 +103,7 @@ func TestEveryLimitIsAParameter(t *testing.T) {
 		}
 		for _, scheme := range schemes {
 			l, wrong := parseListen("-listen", scheme+"://:1?"+r.name+"="+value, defaultLimits())
-			fits := (r.schemes != relaySchemes || l.protocol() != "http") && (protocol[r.name] == "" || protocol[r.name] == l.protocol()) && (!overTLS[r.name] || l.isTLS())
+			fits := (r.schemes != relaySchemes || l.protocol() != "http") && (protocol[r.name] == "" || slices.Contains(strings.Fields(protocol[r.name]), l.protocol())) && (!overTLS[r.name] || l.isTLS())
 			if fits != (wrong == nil) {
 				t.Errorf("%s at %s: %v", r.name, scheme, wrong)
 			}
@@ -112,7 +113,7 @@ func TestEveryLimitIsAParameter(t *testing.T) {
 
 func TestWrongListenIsOnePlainLine(t *testing.T) {
 	for _, c := range []struct{ text, want, why string }{
-		{"", `-listen "": must be SCHEME://HOST:PORT or SCHEME://unix:/PATH, with http, https, frames, frames+tls, line, line+tls, tcp or tcp+tls`, "empty"},
+		{"", `-listen "": must be SCHEME://HOST:PORT or SCHEME://unix:/PATH, with http, https, frames, frames+tls, line, line+tls, tcp, tcp+tls, resp, resp+tls, mqtt or mqtt+tls`, "empty"},
 		{"127.0.0.1:80", "must be SCHEME://HOST:PORT", "no scheme"},
 		{"http+tls://:443", "must be SCHEME://HOST:PORT", "one way to write it"},
 		{"tls://:443", "must be SCHEME://HOST:PORT", "and what is spoken inside?"},
@@ -138,9 +139,9 @@ func TestWrongListenIsOnePlainLine(t *testing.T) {
 		{"http://:80?source-conns=-1", "-listen http://:80: source-conns -1: must be a whole number, 0 (no limit) to 16777216", "out of range"},
 		{"http://:80?colour=red", "-listen http://:80: colour red: no such parameter", "unknown"},
 		{"http://:80?loops=1", "loops 1: no such parameter", "a flag of the process"},
-		{"http://:80?max-frame=1KiB", "max-frame 1KiB: is for frames:// and frames+tls:// only", "would do nothing"},
+		{"http://:80?max-frame=1KiB", "max-frame 1KiB: is for frames://, frames+tls://, resp://, resp+tls://, mqtt:// and mqtt+tls:// only", "would do nothing"},
 		{"https://:80?max-line=1KiB", "max-line 1KiB: is for line:// and line+tls:// only", "would do nothing"},
-		{"http://:80?tls-min=1.3", "tls-min 1.3: is for https://, frames+tls://, line+tls:// and tcp+tls:// only", "would do nothing"},
+		{"http://:80?tls-min=1.3", "tls-min 1.3: is for https://, frames+tls://, line+tls://, tcp+tls://, resp+tls:// and mqtt+tls:// only", "would do nothing"},
 		{"https://:80?tls-min=1.1", "tls-min 1.1: must be 1.2 or 1.3", "too old"},
 		{"https://:80?tls-client-auth=maybe", "tls-client-auth maybe: must be off, optional or required", "no such word"},
 		{"https://:80?cert=x", "cert x: no such parameter", "the name picks the certificate, not the listener"},

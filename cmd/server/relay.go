@@ -14,8 +14,8 @@ import (
 	"weir/internal/metrics"
 )
 
-// relaySchemes are those whose listeners can relay; tcp does nothing else.
-const relaySchemes = "tcp tcp+tls frames frames+tls line line+tls"
+// relaySchemes are those whose listeners can relay; all but frames and line do nothing else.
+const relaySchemes = "tcp tcp+tls frames frames+tls line line+tls resp resp+tls mqtt mqtt+tls"
 
 // relaying is where a listener relays to, and how.
 type relaying struct {
@@ -53,7 +53,7 @@ func (s *settings) relayOnly() bool {
 
 // checkRelay checks what a listener needs to relay.
 func (l *listener) checkRelay() string {
-	if l.protocol() == "tcp" && len(l.limits.relay.to) == 0 {
+	if slices.Contains([]string{"tcp", "resp", "mqtt"}, l.protocol()) && len(l.limits.relay.to) == 0 {
 		return "needs a server to relay to: add to=HOST:PORT"
 	}
 	if l.relays() {

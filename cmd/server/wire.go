@@ -5,6 +5,8 @@ import (
 
 	"weir/codec/http1"
 	"weir/codec/length"
+	"weir/codec/mqtt"
+	"weir/codec/resp"
 	"weir/engine"
 	"weir/engine/certs"
 	"weir/engine/service"
@@ -43,6 +45,12 @@ func wire(s *settings, id *identity, at sites, behind pools, tell func(engine.Ev
 			maxIn = max(l.limits.maxHeader, httpFloor)
 		case "tcp":
 			answers = relay.Bytes(behind.at(i))
+			maxIn = relayIn
+		case "resp":
+			answers = relay.Commands(behind.at(i), int(l.limits.maxFrame))
+			maxIn = max(resp.MaxHead, relayIn)
+		case "mqtt":
+			answers = relay.Packets(behind.at(i), int(min(l.limits.maxFrame, mqtt.MaxMax)))
 			maxIn = relayIn
 		case "frames":
 			answers = echo.Frames(int(l.limits.maxFrame))

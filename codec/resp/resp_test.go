@@ -24,11 +24,10 @@ func command(args ...string) string {
 func trace(t testing.TB, d *Decoder, pieces ...[]byte) string {
 	t.Helper()
 	var out strings.Builder
-	var buf, wire, all []byte
+	var buf, wire []byte
 	open := false
 	for _, piece := range pieces {
 		buf = append(buf, piece...)
-		all = append(all, piece...)
 		for {
 			u := d.Decode(buf)
 			if u.N != len(u.Data) || u.N > len(buf) || !bytes.Equal(u.Data, buf[:u.N]) {

@@ -58,16 +58,16 @@ type Ending uint8
 
 const (
 	EndNone        Ending = iota
-	EndEOF             // the server has finished sending
-	EndNoUpstream      // the service knows of no server that is up
-	EndRefused         // nothing listens there
-	EndUnreachable     // no way there, or connecting failed otherwise
-	EndTimeout         // not connected within Target.Timeout
-	EndDescriptors     // no descriptor for it: only the reserve is left
-	EndPorts           // no local port for it
-	EndReset           // the server has reset the connection
-	EndStalled         // the server took nothing for -write-timeout
-	Ends               // their number
+	EndEOF                // the server has finished sending
+	EndNoUpstream         // the service knows of no server that is up
+	EndRefused            // nothing listens there
+	EndUnreachable        // no way there, or connecting failed otherwise
+	EndTimeout            // not connected within Target.Timeout
+	EndDescriptors        // no descriptor for it: only the reserve is left
+	EndPorts              // no local port for it
+	EndReset              // the server has reset the connection
+	EndStalled            // the server took nothing for -write-timeout
+	Ends                  // their number
 )
 
 // String is a short word for metrics and logs.

@@ -1,5 +1,5 @@
 // Package relay passes what clients send on to servers behind, and what those answer back: bytes as
-// they come, or frames and lines that have been checked first.
+// they come, or frames, lines, commands of Redis and packets of MQTT that have been checked first.
 //
 // It chooses the server (pool.go), keeps an eye on which of them are up (check.go) and looks their
 // names up (resolve.go); those two have a goroutine for each pool. It moves no bytes: package engine
@@ -40,7 +40,7 @@ func Frames(p *Pool, max int) service.Service {
 // Before engine.New.
 func Lines(p *Pool, max int) service.Service {
 	return relay{p, func(o *opener) service.Session {
-		return &lineSession{Decoder: line.Decoder{Max: max}, link: link{o: o, words: true}}
+		return &lineSession{Decoder: line.Decoder{Max: max}, link: link{o: o, words: "ERR "}}
 	}}
 }
 
@@ -71,8 +71,8 @@ type link struct {
 	up    service.Upstream
 	srv   *server // that up goes to, for its count of connections
 	tried [tries]*server
-	pours bool // the client's bytes too
-	words bool // the protocol has words for what goes wrong
+	pours bool   // the client's bytes too
+	words string // what the protocol puts before words about what went wrong; empty: it has none
 }
 
 var _ service.UpstreamHandler = (*link)(nil)
@@ -110,10 +110,10 @@ func (k *link) dial(why service.Ending) {
 // last are the last words to a client that was not answered yet: in the middle of an answer they
 // would be taken for a part of it.
 func (k *link) last(text string) string {
-	if !k.words || k.c.Standing().BytesOut > 0 {
+	if k.words == "" || k.c.Standing().BytesOut > 0 {
 		return ""
 	}
-	return "ERR " + text + "\r\n"
+	return k.words + text + "\r\n"
 }
 
 // Connected is service.UpstreamHandler's.

@@ -1,0 +1,52 @@
+package relay
+
+import (
+	"weir/codec"
+	"weir/codec/mqtt"
+	"weir/codec/resp"
+	"weir/engine/service"
+)
+
+// Commands relays what Redis's clients send (package resp) to a Redis server: each command of up to max
+// bytes, 0 meaning resp's default, is checked, counted and passed on as it came, a large one while it
+// is still coming. Answers are bytes. A client that has not had an answer yet is told "-ERR " and why
+// before it is closed. Before engine.New.
+func Commands(p *Pool, max int) service.Service {
+	return relay{p, func(o *opener) service.Session {
+		return &commandSession{Decoder: resp.Decoder{Max: max}, wire: wire{link: link{o: o, words: "-ERR "}}}
+	}}
+}
+
+// Packets relays what MQTT clients send (package mqtt) to a broker, as Commands does with commands.
+// The protocol has no words for a client that is closed. Before engine.New.
+func Packets(p *Pool, max int) service.Service {
+	return relay{p, func(o *opener) service.Session {
+		return &packetSession{Decoder: mqtt.Decoder{Max: max}, wire: wire{link: link{o: o}}}
+	}}
+}
+
+// wire is a session's part that passes units on whose Data is all that stood on the wire.
+type wire struct{ link }
+
+func (w *wire) Serve(_ service.Conn, u codec.Unit) int {
+	n := min(len(u.Data), w.up.Room())
+	w.up.Write(u.Data[:n])
+	return n
+}
+
+func (w *wire) Refuse(c service.Conn, why service.Refusal) { c.WriteString(w.last(why.String())) }
+func (w *wire) Fault(c service.Conn, f codec.Fault)        { c.WriteString(w.last(f.Error())) }
+
+type commandSession struct {
+	resp.Decoder
+	wire
+}
+
+func (s *commandSession) Stage() service.Stage { return stage(s.Partial()) }
+
+type packetSession struct {
+	mqtt.Decoder
+	wire
+}
+
+func (s *packetSession) Stage() service.Stage { return stage(s.Partial()) }
