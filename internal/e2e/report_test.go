@@ -133,7 +133,7 @@ func TestReportInABrowser(t *testing.T) {
 	}
 
 	dom := b.show(t, at("siege.html"), "--dump-dom")
-	for _, id := range []string{"good-latency", "good-goodput", "new-latency", "new-goodput", "refusals", "server-cpu", "server-memory", "attackers", "cost"} {
+	for _, id := range []string{"good-latency", "good-goodput", "new-latency", "new-goodput", "sheds", "server-cpu", "server-memory", "attackers", "cost"} {
 		svg := regexp.MustCompile(`(?s)<svg id="` + id + `".*?</svg>`).FindString(dom)
 		if svg == "" || !strings.Contains(svg, "<title id=") || !strings.Contains(svg, "<desc id=") || !strings.Contains(svg, ` d="M`) && id != "cost" {
 			t.Errorf("the plot %s is not there, or empty: %s", id, svg)
