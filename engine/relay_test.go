@@ -864,7 +864,8 @@ func TestRelayFramesAndLines(t *testing.T) {
 		{"frames larger than what is held", relay.Frames(p, 1<<20), string(frames), string(frames), string(frames), codec.OK},
 		{"lines with both ends, empty and not text", relay.Lines(p, 100), "a\nb\r\n\n\r\n\xff\xfe\n", "a\nb\r\n\n\r\n\xff\xfe\n", "a\nb\r\n\n\r\n\xff\xfe\n", codec.OK},
 		{"a frame that is too large", relay.Frames(p, 10), "\x00\x00\x00\x02ok\x00\x00\x00\x0b", "", "", codec.FrameTooLarge},
-		{"a line that is too long", relay.Lines(p, 10), "ok\n01234567890123", "ok\n", "ERR the line exceeds the limit\r\n", codec.LineTooLong},
+		{"a line that is too long", relay.Lines(p, 10), "01234567890123", "", "ERR the line exceeds the limit\r\n", codec.LineTooLong},
+		{"one behind another, whose answer the words would be taken for", relay.Lines(p, 10), "ok\n01234567890123", "", "", codec.LineTooLong},
 		{"half a line at the end", relay.Lines(p, 10), "ok\nha", "ok\n", "", codec.Truncated},
 	} {
 		t.Run(c.why, func(t *testing.T) {

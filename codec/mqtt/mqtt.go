@@ -65,6 +65,10 @@ const (
 	V5   = 5
 )
 
+// bridge is set beside the version by brokers that connect to another one, mosquitto for one; it is no part of the
+// standard. The broker behind says what it makes of it.
+const bridge = 0x80
+
 // Decoder decodes one direction of one connection. The zero value is ready for use. It allocates
 // nothing. Not for concurrent use.
 type Decoder struct {
@@ -160,7 +164,7 @@ func (d *Decoder) mayCome(t Type, flags byte) bool {
 	case Publish:
 		return flags>>1&3 != 3 && (flags>>1&3 != 0 || flags&8 == 0) // no QoS 3, no duplicate of QoS 0 [3.3.1-4], [3.3.1-2]
 	case Pubrel, Subscribe, Unsubscribe:
-		return flags == 2
+		return flags == 2 || flags == 10 && d.version == V31 // in version 3.1 they, too, say that they come again
 	case Connect, Puback, Pubrec, Pubcomp, Pingreq, Disconnect:
 		return flags == 0
 	case Auth:
@@ -228,6 +232,9 @@ func (d *Decoder) connect(b []byte, at, size int) (n, need int, fault codec.Faul
 		return 0, at + end, codec.OK
 	}
 	level, flags := h[end-4], h[end-3]
+	if level&^bridge <= V311 {
+		level &^= bridge
+	}
 	if string(h[2:2+len(name)]) != name || bytes.IndexByte(levels, level) < 0 {
 		return 0, 0, codec.BadMQTT
 	}

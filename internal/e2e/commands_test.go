@@ -48,13 +48,17 @@ func TestRedisCommandsBehind(t *testing.T) {
 			t.Errorf("%s: %q", why, got)
 		}
 	}
+	// What was passed on before is not answered with words about what came behind it.
+	if got := say(t, front, "PING\r\n*-1\r\n"); strings.Contains(got, "-ERR") {
+		t.Errorf("a good command was answered %q", got)
+	}
 	// 20 commands at once, and then no more.
 	got := say(t, limited, strings.Repeat("PING\r\n", 100))
 	if n := strings.Count(got, "+PONG\r\n"); n > 25 {
 		t.Errorf("%d of 100 commands got through a limit of 20", n)
 	}
 	m := s.Scrape(t)
-	if m.Shed("malformed") < 4 || m.Shed("source-frames") < 1 {
+	if m.Shed("malformed") < 5 || m.Shed("source-frames") < 1 {
 		t.Errorf("%v malformed, %v too many", m.Shed("malformed"), m.Shed("source-frames"))
 	}
 	s.Alive(t)

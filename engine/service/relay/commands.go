@@ -9,7 +9,7 @@ import (
 
 // Commands relays what Redis's clients send (package resp) to a Redis server: each command of up to max
 // bytes, 0 meaning resp's default, is checked, counted and passed on as it came, a large one while it
-// is still coming. Answers are bytes. A client that has not had an answer yet is told "-ERR " and why
+// is still coming. Answers are bytes. A client that has asked nothing yet is told "-ERR " and why
 // before it is closed. Before engine.New.
 func Commands(p *Pool, max int) service.Service {
 	return relay{p, func(o *opener) service.Session {
@@ -40,6 +40,12 @@ func (w *wire) Fault(c service.Conn, f codec.Fault)        { c.WriteString(w.las
 type commandSession struct {
 	resp.Decoder
 	wire
+}
+
+// Serve notes when a command is complete: what is wrong with one that is not can still be its answer.
+func (s *commandSession) Serve(c service.Conn, u codec.Unit) int {
+	s.asked = s.asked || u.Kind == codec.End || u.Kind == codec.Frame && !s.Partial()
+	return s.wire.Serve(c, u)
 }
 
 func (s *commandSession) Stage() service.Stage { return stage(s.Partial()) }

@@ -36,7 +36,7 @@ func Frames(p *Pool, max int) service.Service {
 }
 
 // Lines relays lines (package line) of up to max bytes, 0 meaning line's default, as Frames does with
-// frames. A client that has not had an answer yet is told "ERR " and why before it is closed.
+// frames. A client that has asked nothing yet is told "ERR " and why before it is closed.
 // Before engine.New.
 func Lines(p *Pool, max int) service.Service {
 	return relay{p, func(o *opener) service.Session {
@@ -72,6 +72,7 @@ type link struct {
 	srv   *server // that up goes to, for its count of connections
 	tried [tries]*server
 	pours bool   // the client's bytes too
+	asked bool   // a unit was passed on: what comes next is taken for its answer
 	words string // what the protocol puts before words about what went wrong; empty: it has none
 }
 
@@ -107,10 +108,10 @@ func (k *link) dial(why service.Ending) {
 	k.c.Fail(why, k.last("no server is there for you"))
 }
 
-// last are the last words to a client that was not answered yet: in the middle of an answer they
-// would be taken for a part of it.
+// last are the last words to a client that has asked nothing yet: later they would be taken for the
+// answer to what was passed on, or for a part of it.
 func (k *link) last(text string) string {
-	if k.words == "" || k.c.Standing().BytesOut > 0 {
+	if k.words == "" || k.asked || k.c.Standing().BytesOut > 0 {
 		return ""
 	}
 	return k.words + text + "\r\n"
@@ -218,6 +219,7 @@ func (s *lineSession) Serve(_ service.Conn, u codec.Unit) int {
 	if !s.begun {
 		s.end = int8(u.N - len(u.Data))
 	}
+	s.asked = true
 	n := min(len(u.Data), s.up.Room())
 	s.up.Write(u.Data[:n])
 	if s.begun = n < len(u.Data); !s.begun {
