@@ -10,7 +10,8 @@ import (
 )
 
 // TestIdleConnectionsAreSmall holds 15,000 keep-alive connections that have had an answer, and
-// weighs the server. 700 B is what each may cost; a goroutine alone would cost 2 KiB.
+// weighs the server. 750 B is what each may cost, of which the engine's own struct is 256; a goroutine alone would
+// cost 2 KiB.
 func TestIdleConnectionsAreSmall(t *testing.T) {
 	n := 15_000
 	if testing.Short() {
@@ -45,7 +46,7 @@ func TestIdleConnectionsAreSmall(t *testing.T) {
 	each := float64(s.RSS(t)-before) / float64(n)
 	heap := (m["go_memstats_heap_inuse_bytes"] - warm["go_memstats_heap_inuse_bytes"]) / float64(n)
 	t.Logf("%d idle connections: %.0f B of resident memory each, %.0f B of it heap; %v goroutines", n, each, heap, m["go_goroutines"])
-	if each > 700 && !testing.Short() {
+	if each > 750 && !testing.Short() {
 		t.Errorf("%.0f B each", each)
 	}
 	if m["go_goroutines"] > warm["go_goroutines"]+10 {
