@@ -19,6 +19,9 @@ func command(args ...string) string {
 	return s
 }
 
+// shown keeps the signs that a trace is made of out of names.
+var shown = strings.NewReplacer("[", "_", "]", "_", "!", "_", ".", "_")
+
 // trace decodes pieces as an engine would present them and returns what came: for each command its name and its bytes, and
 // how it ended. It checks on the way that nothing is lost, kept too long or told twice.
 func trace(t testing.TB, d *Decoder, pieces ...[]byte) string {
@@ -44,7 +47,7 @@ func trace(t testing.TB, d *Decoder, pieces ...[]byte) string {
 					t.Fatal("a command inside a command")
 				}
 				open = d.Partial()
-				fmt.Fprintf(&out, "%s", bytes.ToUpper(d.Name()))
+				out.WriteString(shown.Replace(strings.ToUpper(string(d.Name()))))
 				if !open {
 					fmt.Fprintf(&out, "[%d] ", len(wire))
 					wire = nil
