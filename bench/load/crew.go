@@ -115,7 +115,7 @@ func (c *Crew) tally(ctx context.Context) (*tally, error) {
 	var all sync.WaitGroup
 	for i, l := range c.lanes {
 		here := sync.OnceFunc(missing.Done)
-		l.rendezvous = func(context.Context) time.Time {
+		l.rendezvous = func() time.Time {
 			here()
 			<-c.started // comes: each lane gets here, or ends, and hold ends with ctx
 			return c.start

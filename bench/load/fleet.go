@@ -51,12 +51,11 @@ func NewFleet(cfg Config, loops, processes int, worker func(context.Context) *ex
 	if processes < 2 || processes > MaxProcesses {
 		return nil, fmt.Errorf("processes %d: must be from 2 to %d", processes, MaxProcesses)
 	}
-	if _, err := newCrew(cfg, loops, 0, processes); err != nil {
+	first, err := newCrew(cfg, loops, 0, processes)
+	if err != nil {
 		return nil, err // before anything is started
 	}
-	if err := cfg.complete(); err != nil {
-		return nil, err
-	}
+	cfg = first.cfg
 	if cfg.Conns < processes {
 		return nil, fmt.Errorf("processes %d: more than there are connections (%d)", processes, cfg.Conns)
 	}

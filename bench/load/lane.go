@@ -36,7 +36,7 @@ type Lane struct {
 	start   time.Time // set before started is closed
 
 	// rendezvous is called when the connections are open and returns when the first request is due. nil: now.
-	rendezvous func(context.Context) time.Time
+	rendezvous func() time.Time
 
 	// Counted by the lane, read by any goroutine.
 	sent, cuts, connectFailures atomic.Int64
@@ -68,12 +68,15 @@ type Lane struct {
 }
 
 // New returns a lane for cfg. It opens nothing yet.
-func New(cfg Config) (*Lane, error) { return newLane(cfg, whole) }
-
-func newLane(cfg Config, part share) (*Lane, error) {
+func New(cfg Config) (*Lane, error) {
 	if err := cfg.complete(); err != nil {
 		return nil, err
 	}
+	return newLane(cfg, whole)
+}
+
+// newLane returns a lane for a cfg that is complete: to check a million sources is not for each lane to do.
+func newLane(cfg Config, part share) (*Lane, error) {
 	request, err := wire.NewRequest(cfg.Target, cfg.Size)
 	if err != nil {
 		return nil, err
@@ -170,7 +173,7 @@ func (l *Lane) run(ctx context.Context) (*tally, error) {
 	}
 	l.start = time.Now()
 	if l.rendezvous != nil {
-		l.start = l.rendezvous(ctx)
+		l.start = l.rendezvous()
 		sleepUntil(ctx, l.start)
 	}
 	l.begin = max(1, l.start.Sub(l.zero))

@@ -34,9 +34,6 @@ func (w *wire) Serve(_ service.Conn, u codec.Unit) int {
 	return n
 }
 
-func (w *wire) Refuse(c service.Conn, why service.Refusal) { c.WriteString(w.last(why.String())) }
-func (w *wire) Fault(c service.Conn, f codec.Fault)        { c.WriteString(w.last(f.Error())) }
-
 type commandSession struct {
 	resp.Decoder
 	wire

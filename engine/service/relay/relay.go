@@ -168,17 +168,21 @@ func (k *link) gone() {
 // Closed is service.Session's.
 func (k *link) Closed() { k.gone() }
 
-// mute is the part of a session whose protocol has no words.
-type mute struct{}
+// Refuse is service.Session's.
+func (k *link) Refuse(_ service.Conn, why service.Refusal) { k.say(why.String()) }
 
-func (mute) Refuse(service.Conn, service.Refusal) {}
-func (mute) Fault(service.Conn, codec.Fault)      {}
+// Fault is service.Session's.
+func (k *link) Fault(_ service.Conn, f codec.Fault) { k.say(f.Error()) }
+
+// say gives the client last words, where there may be any.
+func (k *link) say(text string) {
+	if words := k.last(text); words != "" {
+		k.c.WriteString(words)
+	}
+}
 
 // byteSession is asked nothing once the bytes pour.
-type byteSession struct {
-	link
-	mute
-}
+type byteSession struct{ link }
 
 func (s *byteSession) Decode([]byte) codec.Unit               { return codec.Unit{} }
 func (s *byteSession) Lacks() int                             { return 1 }
@@ -189,7 +193,6 @@ func (s *byteSession) Serve(_ service.Conn, u codec.Unit) int { return len(u.Dat
 type frameSession struct {
 	length.Decoder
 	link
-	mute
 	head  [length.HeaderBytes]byte
 	begun bool // the header of the frame that is being passed on is queued
 }
@@ -229,14 +232,6 @@ func (s *lineSession) Serve(_ service.Conn, u codec.Unit) int {
 }
 
 var crlf = []byte("\r\n")
-
-func (s *lineSession) Refuse(c service.Conn, why service.Refusal) {
-	c.WriteString(s.last(why.String()))
-}
-
-func (s *lineSession) Fault(c service.Conn, f codec.Fault) {
-	c.WriteString(s.last(f.Error()))
-}
 
 func stage(partial bool) service.Stage {
 	if partial {
