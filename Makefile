@@ -58,12 +58,15 @@ test: lint ## everything that CI runs
 	$(GO) test -race $(TESTFLAGS) ./...
 	$(MAKE) --no-print-directory fuzz
 
+# Before Go 1.27 the end of -fuzztime can be reported as a failure, with no failing input
+# (https://go.dev/issue/75804): that one is passed over.
 .PHONY: fuzz
 fuzz: ## run every fuzz target for FUZZTIME (5s)
 	@for pkg in $$($(GO) list ./...); do \
 	  for f in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
 	    echo "fuzz $$pkg $$f"; \
 	    $(GO) test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1x $$pkg >/tmp/weir-fuzz.$$$$ 2>&1 \
+	      || { grep -qx ' *context deadline exceeded' /tmp/weir-fuzz.$$$$ && ! grep -q 'Failing input' /tmp/weir-fuzz.$$$$; } \
 	      || { cat /tmp/weir-fuzz.$$$$; rm -f /tmp/weir-fuzz.$$$$; exit 1; }; \
 	    rm -f /tmp/weir-fuzz.$$$$; \
 	  done; \
