@@ -4,10 +4,111 @@ import (
 	"encoding/binary"
 	"unsafe"
 
+	"github.com/panjf2000/gnet/v2/pkg/netpoll"
 	"golang.org/x/sys/unix"
 
 	"weir/engine/service"
+	"weir/guard/mono"
 )
+
+// Dial is service.Conn's.
+func (c *conn) Dial(t service.Target, h service.UpstreamHandler) (service.Upstream, service.Ending) {
+	l := c.loop
+	if c.up != nil {
+		panic("engine: Dial on a connection that has an upstream")
+	}
+	if c.state&(gone|closing|lingering) != 0 {
+		return nil, service.EndUnreachable
+	}
+	l.count.upDialled++
+	fd, why := l.connect(t)
+	if why == service.EndNone {
+		if err := l.p.AddReadWrite(&netpoll.PollAttachment{FD: fd}, false); err != nil {
+			closeSocket(fd)
+			why = service.EndDescriptors // the kernel is out of memory for its watch list
+		}
+	}
+	if why != service.EndNone {
+		l.count.upEnds[why]++
+		return nil, why
+	}
+	s := &l.upstreams
+	u := &upstream{}
+	if n := len(s.spare); n > 0 {
+		u = s.spare[n-1]
+		s.spare = s.spare[:n-1]
+	}
+	*u = upstream{loop: l, c: c, h: h, fd: fd, gen: u.gen, wants: wantRead | wantWrite, moved: l.g.Now()}
+	for fd >= len(s.byFD) {
+		s.byFD = append(s.byFD, nil)
+	}
+	s.byFD[fd] = u
+	s.open++
+	c.up = u
+	l.deadline(u, &s.connecting, mono.Time(t.Timeout))
+	c.state |= choked
+	if c.state&paused == 0 { // the peer is charged no time for our connecting
+		c.state |= paused
+		l.g.Pause(c.id)
+	}
+	return u, service.EndNone
+}
+
+// connect begins to connect a socket.
+func (l *loop) connect(t service.Target) (fd int, why service.Ending) {
+	fd, errno := dialSocket(t)
+	switch {
+	case errno == unix.EMFILE || errno == unix.ENFILE || errno == 0 && fd >= l.e.fdCap:
+		if errno == 0 {
+			closeSocket(fd)
+		}
+		return -1, service.EndDescriptors
+	case errno != 0:
+		return -1, endOf(errno)
+	}
+	return fd, service.EndNone
+}
+
+// endOf says what an errno of connecting means.
+func endOf(errno unix.Errno) service.Ending {
+	switch errno {
+	case unix.ECONNREFUSED, unix.ENOENT, unix.EAGAIN: // of a unix socket: nobody there, or its queue is full
+		return service.EndRefused
+	case unix.ETIMEDOUT:
+		return service.EndTimeout
+	case unix.EADDRNOTAVAIL:
+		return service.EndPorts
+	}
+	return service.EndUnreachable
+}
+
+// connecting looks what has become of connecting.
+func (l *loop) connecting(u *upstream) {
+	switch errno := connectedOrNot(u.fd); {
+	case errno == unix.EINPROGRESS:
+		return
+	case errno != 0:
+		l.lost(u, endOf(errno))
+		return
+	}
+	gen := u.gen
+	l.count.upMade++
+	u.connected = true
+	u.noDeadline()
+	u.h.Connected(u)
+	if u.gen != gen {
+		return
+	}
+	if u.out != nil { // written before
+		if l.upstreamWritable(u); u.gen != gen {
+			return
+		}
+	}
+	if u.out != nil {
+		l.owesProgress(u)
+	}
+	l.unchoke(u)
+}
 
 // dialSocket makes a socket that does not block and begins to connect it.
 func dialSocket(t service.Target) (fd int, errno unix.Errno) {
