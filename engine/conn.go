@@ -77,11 +77,14 @@ const (
 	owing                       // the guard has been told that the peer is owed bytes
 	choked                      // the upstream takes nothing now: nothing is served, nor read, until it does
 	severing                    // closing: reset when the peer has what it is owed
+	heldBack                    // the service has what it needs for now: nothing is served until it says so
+	pressing                    // the peer has sent more while it was held
+	resumed                     // it was, in the present wake
 	gone                        // closed; the struct waits for reuse
 )
 
 // stops are the states in which no unit is served.
-const stops = busy | blocked | throttled | choked | closing | lingering | gone | pulling
+const stops = busy | blocked | throttled | choked | heldBack | closing | lingering | gone | pulling
 
 // outstanding is the number of bytes queued for the peer, the present wake's included.
 func (c *conn) outstanding() int {

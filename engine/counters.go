@@ -14,20 +14,20 @@ import (
 // counters are one loop's. On the loop's goroutine only: a reader asks the loop for a copy, so
 // that counting is a plain addition.
 type counters struct {
-	shed              [guard.Reasons]uint64
-	faults            [codec.Faults]uint64
-	bytesIn, bytesOut uint64
-	writes, wakes     uint64
-	sendfile          uint64 // of bytesOut: of files that were never read
-	panics            uint64
-	shakesBegun       uint64
-	shakesFailed      uint64
-	shakes            [HandshakeKinds]uint64
-	upDialled, upMade uint64
-	upEnds            [service.Ends]uint64
-	upIn, upOut       uint64
-	acceptErrors      map[unix.Errno]uint64
-	lag, maxLag       time.Duration
+	shed                        [guard.Reasons]uint64
+	faults                      [codec.Faults]uint64
+	bytesIn, bytesOut           uint64
+	writes, wakes               uint64
+	sendfile                    uint64 // of bytesOut: of files that were never read
+	panics                      uint64
+	shakesBegun                 uint64
+	shakesFailed                uint64
+	shakes                      [HandshakeKinds]uint64
+	upDialled, upMade, upReused uint64
+	upEnds                      [service.Ends]uint64
+	upIn, upOut                 uint64
+	acceptErrors                map[unix.Errno]uint64
+	lag, maxLag                 time.Duration
 }
 
 // snapshotWait is how long a loop may take to answer before its last known numbers are used.
@@ -128,6 +128,7 @@ func (e *Engine) sum() Snapshot {
 		s.Upstreams += r.upstreams
 		s.UpstreamsDialled += r.upDialled
 		s.UpstreamsConnected += r.upMade
+		s.UpstreamsReused += r.upReused
 		s.UpstreamBytesIn += r.upIn
 		s.UpstreamBytesOut += r.upOut
 		for k, n := range r.upEnds {

@@ -38,7 +38,15 @@ func (c *conn) Dial(t service.Target, h service.UpstreamHandler) (service.Upstre
 		u = s.spare[n-1]
 		s.spare = s.spare[:n-1]
 	}
-	*u = upstream{loop: l, c: c, h: h, fd: fd, gen: u.gen, wants: wantRead | wantWrite, moved: l.g.Now()}
+	*u = upstream{loop: l, c: c, ln: c.ln, h: h, fd: fd, gen: u.gen, wants: wantRead | wantWrite, moved: l.g.Now()}
+	if t.First != "" {
+		u.out = borrow(len(t.First))
+		u.out.B = append(u.out.B, t.First...)
+	}
+	if t.TLS != nil {
+		u.tls = newUpSecure(t.TLS, u.out)
+		u.out = nil
+	}
 	for fd >= len(s.byFD) {
 		s.byFD = append(s.byFD, nil)
 	}
@@ -57,6 +65,9 @@ func (c *conn) Dial(t service.Target, h service.UpstreamHandler) (service.Upstre
 // connect begins to connect a socket.
 func (l *loop) connect(t service.Target) (fd int, why service.Ending) {
 	fd, errno := dialSocket(t)
+	if (errno == unix.EMFILE || errno == unix.ENFILE) && l.freeParked() {
+		fd, errno = dialSocket(t)
+	}
 	switch {
 	case errno == unix.EMFILE || errno == unix.ENFILE || errno == 0 && fd >= l.e.fdCap:
 		if errno == 0 {
@@ -84,6 +95,10 @@ func endOf(errno unix.Errno) service.Ending {
 
 // connecting looks what has become of connecting.
 func (l *loop) connecting(u *upstream) {
+	if u.tls != nil && u.tls.begun {
+		l.shakeUpMore(u)
+		return
+	}
 	switch errno := connectedOrNot(u.fd); {
 	case errno == unix.EINPROGRESS:
 		return
@@ -91,12 +106,27 @@ func (l *loop) connecting(u *upstream) {
 		l.lost(u, endOf(errno))
 		return
 	}
+	if u.tls != nil {
+		l.beginShakeUp(u)
+		return
+	}
+	l.connected(u)
+}
+
+// connected goes on with an upstream that is ready for use.
+func (l *loop) connected(u *upstream) {
 	gen := u.gen
 	l.count.upMade++
 	u.connected = true
 	u.noDeadline()
+	if u.tls != nil && u.out != nil { // written before, and not encrypted yet
+		early := u.out
+		u.out = nil
+		l.queueUpstream(u, early.B)
+		giveBack(early)
+	}
 	u.h.Connected(u)
-	if u.gen != gen {
+	if u.gen != gen || u.c == nil {
 		return
 	}
 	if u.out != nil { // written before
@@ -106,6 +136,8 @@ func (l *loop) connecting(u *upstream) {
 	}
 	if u.out != nil {
 		l.owesProgress(u)
+	} else {
+		l.awaits(u)
 	}
 	l.unchoke(u)
 }

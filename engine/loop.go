@@ -50,6 +50,7 @@ type loop struct {
 	// With TLS: what one read brings decrypted, what the present wake answers encrypted, and what
 	// is written to another connection than the present one, before it is encrypted.
 	plain, cipher, stray []byte
+	upPlain, upCipher    []byte // the same of an upstream
 
 	pulls  int // connections whose src is not nil
 	pulled int // bytes that the present wake has taken from a source
@@ -144,6 +145,7 @@ func (l *loop) wake(c *conn, ev uint32) {
 	defer l.leave(c, gen)
 	if c.wants&wantWrite != 0 && ev&(unix.EPOLLOUT|unix.EPOLLERR|unix.EPOLLHUP) != 0 {
 		l.writable(c)
+		l.unhold(c, gen)
 	}
 	if c.gen != gen || c.state&gone != 0 {
 		return
@@ -223,6 +225,10 @@ func (l *loop) settle(c *conn) {
 	}
 	if c.state&(blocked|closing) == blocked && c.out == nil { // the kernel took more than was expected
 		c.state &^= blocked
+		l.yield(c)
+	}
+	if c.state&resumed != 0 { // by what was done since
+		c.state &^= resumed
 		l.yield(c)
 	}
 	if l.draining {

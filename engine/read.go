@@ -19,6 +19,10 @@ func (l *loop) readable(c *conn) {
 	if c.state&again != 0 {
 		return // what was read before is served first; the kernel keeps the rest
 	}
+	if c.state&heldBack != 0 {
+		c.state |= pressing // want takes the interest away
+		return
+	}
 	if c.up != nil {
 		if c.state&choked != 0 {
 			c.up.pressed = true // there is more than can be passed on: want takes the interest away
@@ -131,7 +135,11 @@ func (l *loop) proceed(c *conn) {
 		if c.sess.Partial() {
 			l.count.faults[codec.Truncated]++
 			l.shedEvent(c, guard.ShedMalformed, codec.Truncated.Label(), nil)
-		} else if c.up != nil {
+			if c.up != nil && !c.up.poursOut {
+				l.endUpstream(c.up, false) // what the server has of it must not be taken for all
+			}
+		}
+		if c.up != nil { // the answers to what was complete are still due
 			l.clientEnded(c)
 			return
 		}

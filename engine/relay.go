@@ -61,7 +61,7 @@ func (l *loop) pourRead(c *conn) {
 	if c.state&stops != 0 {
 		return
 	}
-	if u.fullIn >= bulkAfter && u.out == nil {
+	if u.fullIn >= bulkAfter && u.out == nil && u.tls == nil {
 		l.spliceIn(c, u)
 		return
 	}
@@ -218,11 +218,15 @@ func (l *loop) pourBack(u *upstream) {
 	if c.out != nil || c.state&(closing|lingering) != 0 {
 		return
 	}
-	if u.fullOut >= bulkAfter && c.tls == nil && len(l.out) == 0 {
+	if u.fullOut >= bulkAfter && c.tls == nil && u.tls == nil && len(l.out) == 0 {
 		l.spliceBack(c, u)
 		return
 	}
 	n, errno := read(u.fd, l.buf[:l.most(c)])
+	if u.tls != nil && errno == 0 {
+		l.decryptUp(u, l.buf[:n])
+		return
+	}
 	if !l.serverSent(u, n, errno) {
 		return
 	}

@@ -866,7 +866,7 @@ func TestRelayFramesAndLines(t *testing.T) {
 		{"a frame that is too large", relay.Frames(p, 10), "\x00\x00\x00\x02ok\x00\x00\x00\x0b", "", "", codec.FrameTooLarge},
 		{"a line that is too long", relay.Lines(p, 10), "01234567890123", "", "ERR the line exceeds the limit\r\n", codec.LineTooLong},
 		{"one behind another, whose answer the words would be taken for", relay.Lines(p, 10), "ok\n01234567890123", "", "", codec.LineTooLong},
-		{"half a line at the end", relay.Lines(p, 10), "ok\nha", "ok\n", "", codec.Truncated},
+		{"half a line at the end, and still the answer to the one before", relay.Lines(p, 10), "ok\nha", "ok\n", "ok\n", codec.Truncated},
 	} {
 		t.Run(c.why, func(t *testing.T) {
 			e, addr := serve(t, c.s, 1<<20+4, func(cfg *Config) { unlimited(cfg); cfg.Listeners[0].MaxOut = 16 << 10 })

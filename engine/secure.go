@@ -30,11 +30,11 @@ const (
 // secure is an established TLS connection.
 type secure struct {
 	*tlsio.Conn
-	raw   *bytebufferpool.ByteBuffer // what has arrived and is not opened: a part of a record; whole ones too while more is set
-	more  bool                       // raw holds whole records: the turn was over
-	bye   bool                       // close_notify or an alert is sent
-	lacks int                        // bytes that the record at the end of raw lacks, at least
-	idle  mono.Time                  // when all idleRecords will be there again
+	rawBytes
+	more  bool      // raw holds whole records: the turn was over
+	bye   bool      // close_notify or an alert is sent
+	lacks int       // bytes that the record at the end of raw lacks, at least
+	idle  mono.Time // when all idleRecords will be there again
 }
 
 var errShakeTooLong = errors.New("the client's part of the handshake is too long")
@@ -59,25 +59,30 @@ func (c *conn) seal(p []byte, out *[]byte) {
 	}
 }
 
-// keepRaw keeps what Open has not finished with.
-func (s *secure) keepRaw(b []byte, used int) {
+// rawBytes are what has come of a TLS connection and is not opened: a part of a record, or whole ones
+// that had no turn yet.
+type rawBytes struct {
+	raw *bytebufferpool.ByteBuffer // nil when there is nothing
+}
+
+// keepRaw keeps what is not finished with of b, which is raw.B when there is one.
+func (r *rawBytes) keepRaw(b []byte, used int) {
 	switch {
 	case used == len(b):
-		s.dropRaw()
-	case s.raw == nil:
-		s.raw = borrow(len(b) - used)
-		s.raw.B = append(s.raw.B, b[used:]...)
-	default: // b is raw.B
-		s.raw.B = s.raw.B[:copy(s.raw.B, b[used:])]
+		r.dropRaw()
+	case r.raw == nil:
+		r.raw = borrow(len(b) - used)
+		r.raw.B = append(r.raw.B, b[used:]...)
+	default:
+		r.raw.B = r.raw.B[:copy(r.raw.B, b[used:])]
 	}
 }
 
-func (s *secure) dropRaw() {
-	if s.raw != nil {
-		giveBack(s.raw)
-		s.raw = nil
+func (r *rawBytes) dropRaw() {
+	if r.raw != nil {
+		giveBack(r.raw)
+		r.raw = nil
 	}
-	s.more = false
 }
 
 // mayIdle reports whether n more records without data are within the bound.

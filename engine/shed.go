@@ -78,7 +78,7 @@ func (l *loop) finish(c *conn) {
 	c.held = held{}
 	c.inOff = 0
 	c.state |= lingering
-	c.state &^= blocked | throttled | choked | again
+	c.state &^= blocked | throttled | choked | heldBack | again
 	l.settled(c)
 	c.wakeAt(1)
 	if c.state&paused != 0 {

@@ -43,9 +43,11 @@ type Snapshot struct {
 	Handshakes                        [HandshakeKinds]uint64
 	HandshakesOpen, HandshakesQueued  int
 	// Upstreams are open now, those included that are being connected. UpstreamsDialled counts the
-	// attempts to connect, UpstreamsConnected those that succeeded, UpstreamEnds how they ended.
+	// attempts to connect, UpstreamsConnected those that succeeded, UpstreamsReused how often a parked one
+	// got another connection, UpstreamEnds how they ended.
 	Upstreams                            int
 	UpstreamsDialled, UpstreamsConnected uint64
+	UpstreamsReused                      uint64
 	UpstreamEnds                         [service.Ends]uint64
 	// UpstreamBytesIn and UpstreamBytesOut are bytes read from and handed to the kernel for upstreams.
 	UpstreamBytesIn, UpstreamBytesOut uint64

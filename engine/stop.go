@@ -55,6 +55,8 @@ func (l *loop) drain() {
 		ln.close(l)
 	}
 	l.draining = true
+	for l.freeParked() { // nobody will need them
+	}
 	for _, c := range l.byFD {
 		if c != nil && c.state&lingering != 0 { // its answer and our FIN are sent
 			l.end(c, false)
@@ -114,6 +116,8 @@ func (l *loop) release() {
 	}
 	for _, ln := range l.listeners {
 		ln.close(l)
+	}
+	for l.freeParked() {
 	}
 	l.pipe.close()
 	if l.spareFD >= 0 {

@@ -121,6 +121,13 @@ func waiting(fd int) int {
 	return n
 }
 
+// silent reports whether nothing has arrived at a socket, not even the end.
+func silent(fd int) bool {
+	var b [1]byte
+	_, _, errno := unix.RawSyscall6(unix.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(&b[0])), 1, unix.MSG_PEEK|unix.MSG_DONTWAIT, 0, 0)
+	return errno == unix.EAGAIN
+}
+
 // errnoName is the name of e in the manual pages, "E123" for one without.
 func errnoName(e unix.Errno) string {
 	if s := unix.ErrnoName(e); s != "" {

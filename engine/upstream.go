@@ -21,7 +21,9 @@ import (
 //	   └─ timeout, refused
 type upstream struct {
 	loop *loop
-	c    *conn // whose it is; nil when it is over
+	c    *conn // whose it is; nil when it is parked or over
+	ln   *listener
+	tls  *upSecure // nil when bytes go as they are
 	h    service.UpstreamHandler
 
 	out  *bytebufferpool.ByteBuffer // what the kernel did not take; nil when it took all
@@ -33,7 +35,8 @@ type upstream struct {
 	waits      *waits
 	prev, next *upstream // in waits
 
-	unsent          int // what the server's kernel had not acknowledged when due was set
+	patience        mono.Time // how long the server may say nothing; 0: for ever
+	unsent          int       // what the server's kernel had not acknowledged when due was set
 	fd              int
 	gen             uint32
 	fullIn, fullOut uint8 // full reads in a row, from the client and from the server
@@ -57,11 +60,12 @@ type upstreams struct {
 	spare []*upstream // for reuse
 	open  int
 	out   []byte // what the present wake has for the server
-	// Those that are being connected, and those that owe us progress, each in the order of their
-	// deadlines. One timer of the loop is for the first of both: armed is when it rings, 0 when
+	// Those that are being connected, that owe us progress or words, and that have no connection,
+	// each in the order of their deadlines. One timer of the loop is for the first of all: armed is when it rings, 0 when
 	// there is none.
-	connecting, stalled waits
-	armed               mono.Time
+	connecting, stalled, awaiting, parked waits
+	armed                                 mono.Time
+	nParked                               int
 }
 
 // at is the upstream with a descriptor, or nil.
@@ -77,16 +81,26 @@ func (s *upstreams) at(fd int) *upstream {
 // hot: 0 allocs, see BenchmarkRelay
 func (l *loop) wakeUpstream(u *upstream, ev uint32) {
 	l.count.wakes++
-	c, gen := u.c, u.gen
-	cgen := c.gen
+	if u.c == nil {
+		l.wakeParked(u)
+		return
+	}
+	c := u.c
+	gen := c.gen
 	l.enter(c)
-	defer l.leave(c, cgen)
+	defer l.leave(c, gen)
+	l.upstreamEvent(u, ev)
+	l.unhold(c, gen)
+}
+
+func (l *loop) upstreamEvent(u *upstream, ev uint32) {
 	if !u.connected {
 		l.connecting(u)
 		return
 	}
+	c, gen := u.c, u.gen
 	if u.wants&wantWrite != 0 && ev&(unix.EPOLLOUT|unix.EPOLLERR|unix.EPOLLHUP) != 0 {
-		if l.upstreamWritable(u); u.gen != gen {
+		if l.upstreamWritable(u); u.gen != gen || u.c != c {
 			return
 		}
 	}
@@ -110,7 +124,7 @@ func (l *loop) unchoke(u *upstream) {
 	c.state &^= choked
 	u.pressed = false
 	if !u.poursIn {
-		if u.h.Drained(u); u.gen != gen {
+		if u.h.Drained(u); u.gen != gen || u.c != c {
 			return
 		}
 	}
@@ -149,8 +163,11 @@ func (u *upstream) outstanding() int {
 
 // held is what an upstream holds for its connection.
 func (u *upstream) held() (n int) {
+	if u.tls != nil {
+		n = u.tls.held()
+	}
 	if u.out != nil {
-		n = cap(u.out.B)
+		n += cap(u.out.B)
 	}
 	if u.in != nil {
 		n += cap(u.in.B)
@@ -181,6 +198,14 @@ func (u *upstream) Write(p []byte) {
 
 // queueUpstream keeps p for the server.
 func (l *loop) queueUpstream(u *upstream, p []byte) {
+	if u.tls != nil && u.connected {
+		p = l.sealUp(u, p)
+	}
+	l.queueRaw(u, p)
+}
+
+// queueRaw keeps p, as it goes on the wire.
+func (l *loop) queueRaw(u *upstream, p []byte) {
 	if u.out == nil {
 		u.out, u.sent = borrow(len(p)), 0
 		if u.connected {
@@ -229,8 +254,20 @@ func (l *loop) sendUpstream(u *upstream, p []byte) {
 		p = append(s.out, p...)
 		s.out = emptied(p)
 	}
-	if u.out != nil || !u.connected {
-		l.queueUpstream(u, p)
+	if !u.connected {
+		l.queueRaw(u, p)
+		return
+	}
+	if u.tls != nil {
+		p = l.sealUp(u, p)
+	}
+	l.sendRaw(u, p)
+}
+
+// sendRaw sends p, as it goes on the wire, behind what waits.
+func (l *loop) sendRaw(u *upstream, p []byte) {
+	if u.out != nil {
+		l.queueRaw(u, p)
 		return
 	}
 	n, errno := write(u.fd, p)
@@ -241,7 +278,7 @@ func (l *loop) sendUpstream(u *upstream, p []byte) {
 	}
 	l.count.upOut += uint64(n)
 	if n < len(p) {
-		l.queueUpstream(u, p[n:])
+		l.queueRaw(u, p[n:])
 	}
 }
 
@@ -265,6 +302,7 @@ func (l *loop) upstreamWritable(u *upstream) {
 		giveBack(u.out)
 		u.out, u.sent = nil, 0
 		u.noDeadline()
+		l.awaits(u)
 	} else {
 		if u.sent > len(u.out.B)/2 { // queue in front, not behind what is gone
 			u.out.B = u.out.B[:copy(u.out.B, u.out.B[u.sent:])]
@@ -296,8 +334,10 @@ func (l *loop) upstreamReadable(u *upstream) {
 	n, errno := read(u.fd, l.buf[:l.most(c)])
 	switch {
 	case errno == unix.EAGAIN:
-	case errno != 0:
+	case errno != 0 || n == 0 && u.tls != nil: // without a close_notify the end may be a cut
 		l.lost(u, service.EndReset)
+	case u.tls != nil:
+		l.decryptUp(u, l.buf[:n])
 	case n == 0:
 		u.eof = true
 		l.count.upEnds[service.EndEOF]++
@@ -311,27 +351,34 @@ func (l *loop) upstreamReadable(u *upstream) {
 
 // offerReceived hands b to the handler, behind what it did not take before.
 func (l *loop) offerReceived(u *upstream, b []byte) {
-	gen := u.gen
-	if u.in != nil {
-		u.in.B = append(u.in.B, b...)
-		b = u.in.B
+	c, gen := u.c, u.gen
+	kept := u.in
+	if kept != nil {
+		kept.B = append(kept.B, b...)
+		b = kept.B
+		u.in = nil // so that it can be parked when all is taken
 	}
 	taken := u.h.Received(u, b)
-	if u.gen != gen {
-		return
-	}
 	switch {
-	case u.poursOut && u.in == nil: // it has said so just now
-		l.sendBack(u.c, b[taken:])
-	case u.poursOut || taken == len(b):
-		u.dropIn()
-	case u.in != nil:
-		u.in.B = u.in.B[:copy(u.in.B, b[taken:])]
+	case u.gen != gen:
+	case u.c != c: // it was parked, or another connection has it by now
+		if taken < len(b) && u.c == nil { // more than was due
+			l.endParked(u, service.EndReset)
+		}
+	case u.poursOut: // it has said so just now
+		l.sendBack(c, b[taken:])
+	case taken == len(b):
+	case kept != nil:
+		kept.B = kept.B[:copy(kept.B, b[taken:])]
+		u.in, kept = kept, nil
 	default:
 		u.in = borrow(len(b) - taken)
 		u.in.B = append(u.in.B, b[taken:]...)
 	}
-	if u.in != nil && len(u.in.B) > u.c.ln.MaxOut { // a handler that does not keep its limit
+	if kept != nil {
+		giveBack(kept)
+	}
+	if u.gen == gen && u.in != nil && len(u.in.B) > c.ln.MaxOut { // a handler that does not keep its limit
 		l.lost(u, service.EndReset)
 	}
 }
@@ -375,6 +422,9 @@ func (l *loop) closeUpstream(u *upstream, withReset bool) {
 	u.noDeadline()
 	s.byFD[u.fd] = nil
 	s.open--
+	if u.tls != nil {
+		l.endSecureUp(u, withReset)
+	}
 	if withReset {
 		reset(u.fd)
 	} else {
@@ -384,10 +434,12 @@ func (l *loop) closeUpstream(u *upstream, withReset bool) {
 		giveBack(u.out)
 	}
 	u.dropIn()
-	if l.cur == u.c {
-		s.out = s.out[:0]
+	if u.c != nil {
+		if l.cur == u.c {
+			s.out = s.out[:0]
+		}
+		u.c.up = nil
 	}
-	u.c.up = nil
 	*u = upstream{loop: l, gen: u.gen + 1}
 }
 
@@ -400,7 +452,7 @@ func (l *loop) settleUpstream(c *conn) {
 			return
 		}
 	}
-	if u.ending && !u.ended && u.connected && u.out == nil {
+	if u.ending && !u.ended && u.connected && u.out == nil && l.farewellUp(u) {
 		_ = unix.Shutdown(u.fd, unix.SHUT_WR)
 		u.ended = true
 	}
@@ -440,8 +492,12 @@ func (l *loop) wantUpstream(u *upstream) {
 	c := u.c
 	var w interest
 	switch {
-	case !u.connected:
+	case !u.connected && (u.tls == nil || !u.tls.begun):
 		return // both
+	case !u.connected:
+		if !u.tls.running || !u.pressed {
+			w = wantRead
+		}
 	case u.eof || c.state&(closing|lingering) != 0:
 	case u.poursOut && c.out == nil, !u.poursOut && c.outstanding() <= c.ln.MaxOut/2:
 		w = wantRead
@@ -500,7 +556,8 @@ func (c *conn) Fail(why service.Ending, last string) {
 // failReasons are the guard's reasons by service.Ending.
 var failReasons = [service.Ends]guard.Reason{
 	service.EndNone: guard.ShedNoUpstream, service.EndEOF: guard.ShedUpstreamReset, service.EndNoUpstream: guard.ShedNoUpstream,
-	service.EndRefused: guard.ShedUpstreamConnect, service.EndUnreachable: guard.ShedUpstreamConnect, service.EndTimeout: guard.ShedUpstreamConnect,
+	service.EndRefused: guard.ShedUpstreamConnect, service.EndUnreachable: guard.ShedUpstreamConnect, service.EndTimeout: guard.ShedUpstreamConnect, service.EndTLS: guard.ShedUpstreamConnect,
+	service.EndSilent: guard.ShedUpstreamSilent, service.EndBusy: guard.ShedWork, service.EndIdle: guard.ShedUpstreamReset,
 	service.EndDescriptors: guard.ShedDescriptors, service.EndPorts: guard.ShedUpstreamConnect, service.EndReset: guard.ShedUpstreamReset, service.EndStalled: guard.ShedUpstreamStall,
 }
 

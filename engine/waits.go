@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"time"
+
 	"weir/engine/service"
 	"weir/guard/mono"
 )
@@ -66,26 +68,43 @@ func (l *loop) owesProgress(u *upstream) {
 	l.deadline(u, &l.upstreams.stalled, mono.Time(u.c.ln.WriteTimeout))
 }
 
+// Await is service.Upstream's.
+func (u *upstream) Await(d time.Duration) {
+	if u.c == nil {
+		return
+	}
+	u.patience = mono.Time(d)
+	u.moved = u.loop.g.Now()
+	if u.waits == &u.loop.upstreams.awaiting {
+		u.noDeadline()
+	}
+	if u.connected {
+		u.loop.awaits(u)
+	}
+}
+
+// awaits starts the time within which the server must say something, unless another deadline runs.
+func (l *loop) awaits(u *upstream) {
+	if u.patience > 0 && u.waits == nil {
+		l.deadline(u, &l.upstreams.awaiting, u.patience)
+	}
+}
+
 // upstreamsDue ends the upstreams that have taken too long.
 func (l *loop) upstreamsDue() {
 	s, now := &l.upstreams, l.g.Now()
 	s.armed = 0
-	for _, w := range []*waits{&s.connecting, &s.stalled} {
+	lists := [...]*waits{&s.connecting, &s.stalled, &s.awaiting, &s.parked}
+	for _, w := range lists {
 		for range turnTimers {
 			u := w.first
 			if u == nil || u.due > now {
 				break
 			}
-			if !u.connected {
-				l.overdueUpstream(u, service.EndTimeout)
-			} else if n := unsent(u.fd); n < u.unsent { // it reads, though not yet enough for us to write
-				l.owesProgress(u)
-			} else {
-				l.overdueUpstream(u, service.EndStalled)
-			}
+			l.upstreamDue(u, now)
 		}
 	}
-	for _, w := range []*waits{&s.connecting, &s.stalled} {
+	for _, w := range lists {
 		if w.first != nil && (s.armed == 0 || w.first.due < s.armed) {
 			s.armed = w.first.due
 		}
@@ -95,10 +114,36 @@ func (l *loop) upstreamsDue() {
 	}
 }
 
+// upstreamDue judges one whose deadline has passed: it is ended, or has another one.
+func (l *loop) upstreamDue(u *upstream, now mono.Time) {
+	switch s := &l.upstreams; u.waits {
+	case &s.parked:
+		l.endParked(u, service.EndIdle)
+	case &s.connecting:
+		l.overdueUpstream(u, service.EndTimeout)
+	case &s.awaiting:
+		switch quiet := now - u.moved; {
+		case u.wants&wantRead == 0: // it is not asked: its client does not read
+			l.deadline(u, &s.awaiting, u.patience)
+		case quiet < u.patience:
+			l.deadline(u, &s.awaiting, u.patience-quiet)
+		default:
+			l.overdueUpstream(u, service.EndSilent)
+		}
+	default:
+		if n := unsent(u.fd); n < u.unsent { // it reads, though not yet enough for us to write
+			l.owesProgress(u)
+		} else {
+			l.overdueUpstream(u, service.EndStalled)
+		}
+	}
+}
+
 func (l *loop) overdueUpstream(u *upstream, why service.Ending) {
 	c := u.c
 	gen := c.gen
 	l.enter(c)
 	defer l.leave(c, gen)
 	l.lost(u, why)
+	l.unhold(c, gen)
 }

@@ -205,11 +205,14 @@ const (
 // want registers what the connection must be woken for, if that has changed.
 func (l *loop) want(c *conn) {
 	var w interest
-	if c.state&(eof|busy|blocked|throttled|choked|pulling) == 0 && (c.state&closing == 0 || c.state&lingering != 0) {
+	if c.state&(eof|busy|blocked|throttled|choked|heldBack|pulling) == 0 && (c.state&closing == 0 || c.state&lingering != 0) {
 		w = wantRead
 	}
 	if c.out != nil || c.state&(pulling|resting|busy|again) == pulling {
 		w |= wantWrite
+	}
+	if c.state&(heldBack|pressing|eof) == heldBack {
+		w |= c.wants & wantRead // likewise: most clients wait for the answer
 	}
 	if c.state&(choked|eof) == choked && c.up != nil && !c.up.pressed {
 		w |= c.wants & wantRead // most upstreams connect, and drain, before more comes
@@ -242,7 +245,7 @@ func (l *loop) clocks(c *conn) {
 	if c.state&(gone|closing) != 0 {
 		return
 	}
-	if idle := c.state&(blocked|throttled|choked) != 0; idle != (c.state&paused != 0) {
+	if idle := c.state&(blocked|throttled|choked|heldBack) != 0; idle != (c.state&paused != 0) {
 		c.state ^= paused
 		if idle {
 			l.g.Pause(c.id)

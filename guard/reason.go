@@ -55,6 +55,7 @@ const (
 	ShedUpstreamConnect // connecting to it failed, or took longer than -connect-timeout
 	ShedUpstreamReset   // it has reset the connection
 	ShedUpstreamStall   // it took nothing for -write-timeout
+	ShedUpstreamSilent  // it said nothing for -upstream-timeout
 
 	// In between.
 	ShedMalformed // the bytes were wrong; which way is counted by fault
@@ -127,6 +128,7 @@ var reasonTable = [Reasons]reasonRow{
 	ShedUpstreamConnect:  {"upstream-connect", "no server behind could be connected to", "connect-timeout", Normal},
 	ShedUpstreamReset:    {"upstream-reset", "the server behind reset the connection", "to", Normal},
 	ShedUpstreamStall:    {"upstream-stall", "the server behind took nothing of what it is owed for too long", "write-timeout", Normal},
+	ShedUpstreamSilent:   {"upstream-silent", "the server behind did not answer in time", "", Normal},
 	ShedMalformed:        {"malformed", "the peer's bytes broke the protocol", "", Hostile},
 	ShedOutput:           {"output", "a handler queued more than the connection may hold", "max-out", Suspect},
 	ShedMemory:           {"memory", "all connections together hold too many bytes", "max-buffered", Suspect},

@@ -126,6 +126,15 @@ type Conn interface {
 	// is made, or has failed, the client is not read and no unit is served. A connection has one
 	// upstream at a time. When it fails at once, the Upstream is nil and the End says why.
 	Dial(t Target, h UpstreamHandler) (Upstream, Ending)
+	// Adopt makes u, which a connection of the same Opener has parked, this connection's upstream, as if
+	// Dial and Connected had been. It reports false, and nothing has happened, when u is not parked or
+	// this connection is ending. A connection has one upstream at a time.
+	Adopt(u Upstream, h UpstreamHandler) bool
+	// Hold has no further unit served, nor the client read, until Resume: what it has asked is being
+	// answered. The client is charged no time meanwhile.
+	Hold()
+	// Resume ends Hold: at the end of the wake at the earliest. It does nothing without one.
+	Resume()
 	// Pour hands what the client sends to its upstream as it comes, and its end with it, instead of
 	// to Decode. What has arrived and is not decoded goes first. It needs an upstream.
 	Pour()

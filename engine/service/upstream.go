@@ -1,6 +1,7 @@
 package service
 
 import (
+	"crypto/tls"
 	"net/netip"
 	"time"
 )
@@ -9,8 +10,14 @@ import (
 type Target struct {
 	Addr netip.AddrPort // of TCP; or
 	Path string         // of a unix socket, when Addr is not valid
-	// Timeout bounds connecting. 0 is no bound but the kernel's, about two minutes.
+	// Timeout bounds connecting, the TLS handshake included. 0 is no bound but the kernel's, about two
+	// minutes, and none for the handshake.
 	Timeout time.Duration
+	// First is sent before anything else, a TLS handshake included: a PROXY header.
+	First string
+	// TLS, when set, has the server spoken to by TLS. It must name the server (ServerName). It is
+	// shared by connections and not changed.
+	TLS *tls.Config
 }
 
 // Upstream is a connection that the engine has made to a server for one client's connection, on
@@ -31,6 +38,17 @@ type Upstream interface {
 	// Close ends the upstream connection at once: in order when CloseWrite's FIN has been sent, else
 	// by a reset. The handler is not called again.
 	Close()
+	// Await bounds how long the server may say nothing: when nothing has come for d, the upstream is
+	// ended and its handler told (EndSilent). Each call begins anew; 0 is no bound. Time in which the
+	// client keeps the server from being read does not count, nor does time before Connected.
+	Await(d time.Duration)
+	// Park takes the upstream from its connection, which may then dial or adopt another one. It lives
+	// on without one, for up to d, until a connection of the same Opener adopts it. h is told Ended
+	// when it has ended: because the server has ended it or has said anything (EndEOF, EndReset), or d
+	// is over (EndIdle). It reports false when the upstream cannot be parked: bytes wait on either
+	// side, one of them has ended, bytes are poured, or the server is stopping. Then it is still the
+	// connection's.
+	Park(h UpstreamHandler, d time.Duration) bool
 	// Pour hands what the server sends to the client as it comes, and its end with it, instead of
 	// to Received.
 	Pour()
@@ -67,19 +85,23 @@ const (
 	EndPorts              // no local port for it
 	EndReset              // the server has reset the connection
 	EndStalled            // the server took nothing for -write-timeout
+	EndSilent             // the server said nothing for as long as Await allows
+	EndTLS                // the TLS handshake failed: nothing in common, or its certificate is not one that is trusted
+	EndBusy               // too much work waits for the worker pool to shake hands
+	EndIdle               // it was parked, and nobody needed it
 	Ends                  // their number
 )
 
 // String is a short word for metrics and logs.
 func (e Ending) String() string {
-	return [Ends]string{"none", "eof", "no-upstream", "refused", "unreachable", "timeout", "descriptors", "ports", "reset", "stalled"}[e]
+	return [Ends]string{"none", "eof", "no-upstream", "refused", "unreachable", "timeout", "descriptors", "ports", "reset", "stalled", "silent", "tls", "busy", "idle"}[e]
 }
 
 // Before reports whether it was over before the server had taken a byte: then another one may be
 // tried without doing anything twice.
 func (e Ending) Before() bool {
 	switch e {
-	case EndRefused, EndUnreachable, EndTimeout:
+	case EndRefused, EndUnreachable, EndTimeout, EndTLS:
 		return true
 	}
 	return false

@@ -7,7 +7,7 @@ import (
 	"net"
 )
 
-// Handshake is the server's side of a TLS handshake under way.
+// Handshake is one side of a TLS handshake under way, the server's or the client's.
 type Handshake struct {
 	conn    *Conn
 	err     error
@@ -24,6 +24,14 @@ var ErrAborted = errors.New("handshake aborted")
 func NewHandshake(cfg *tls.Config, local, remote net.Addr) *Handshake {
 	c := &Conn{wire: wire{local: local, remote: remote}}
 	c.tls = tls.Server(&c.wire, cfg)
+	return &Handshake{conn: c}
+}
+
+// NewClientHandshake prepares the client's side of a handshake under cfg, whose ServerName says whom it
+// is with. Its first Step needs no bytes.
+func NewClientHandshake(cfg *tls.Config) *Handshake {
+	c := new(Conn)
+	c.tls = tls.Client(&c.wire, cfg)
 	return &Handshake{conn: c}
 }
 
