@@ -97,6 +97,9 @@ func bufferTerm(s *settings, conns int64) term {
 		}
 		if s.listeners[i].relays() {
 			holds += int64(l.MaxOut) // the other way
+			if s.listeners[i].limits.relay.tls.on {
+				holds += tlsRecord
+			}
 		}
 		each = max(each, holds)
 	}

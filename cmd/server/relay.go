@@ -24,6 +24,7 @@ type relaying struct {
 	connectTimeout, resolveEvery time.Duration
 	healthEvery                  time.Duration
 	healthRise, healthFall       int
+	tls                          relayTLS
 }
 
 // relays reports whether a listener relays.
@@ -39,6 +40,11 @@ func (s *settings) hasRelay() bool { return slices.ContainsFunc(s.listeners, isR
 // hasHealth reports whether any server's health is checked.
 func (s *settings) hasHealth() bool {
 	return slices.ContainsFunc(s.listeners, func(l listener) bool { return l.relays() && l.limits.relay.health != "off" })
+}
+
+// hasRelayTLS reports whether any server is spoken to by TLS.
+func (s *settings) hasRelayTLS() bool {
+	return slices.ContainsFunc(s.listeners, func(l listener) bool { return l.relays() && l.limits.relay.tls.on })
 }
 
 // relayOnly reports whether all that is asked for is relaying. Wrong listeners are told of later.
@@ -67,7 +73,7 @@ func (l *listener) checkRelay() string {
 }
 
 // pool is the configuration of the servers behind a listener.
-func (r *relaying) pool(tell func(relay.Change)) relay.Config {
+func (r *relaying) pool(tell func(relay.Change)) (relay.Config, error) {
 	cfg := relay.Config{
 		To: r.to, ConnectTimeout: r.connectTimeout, Resolve: r.resolveEvery,
 		Rise: r.healthRise, Fall: r.healthFall, Tell: tell,
@@ -84,7 +90,9 @@ func (r *relaying) pool(tell func(relay.Change)) relay.Config {
 	case "v2":
 		cfg.ProxyTo = 2
 	}
-	return cfg
+	var err error
+	cfg.TLS, err = r.tls.config()
+	return cfg, err
 }
 
 // pools are the servers behind each listener, nil for those that do not relay.
@@ -98,7 +106,11 @@ func openPools(s *settings, log *zap.Logger) (pools, error) {
 		if !l.relays() {
 			continue
 		}
-		p, err := relay.Open(l.limits.relay.pool(func(c relay.Change) { tellUpstream(log, l.name, c) }))
+		cfg, err := l.limits.relay.pool(func(c relay.Change) { tellUpstream(log, l.name, c) })
+		var p *relay.Pool
+		if err == nil {
+			p, err = relay.Open(cfg)
+		}
 		if err != nil {
 			all.close()
 			return nil, fmt.Errorf("listener %s: %w", l.name, err)

@@ -18,6 +18,7 @@ const (
 	warnProxy      = "proxy_exposed"
 	warnNameless   = "certificate_nameless"
 	warnACMEClient = "acme_client_auth"
+	warnInsecure   = "upstream_insecure"
 )
 
 // warning is something that can be served and is probably not meant. It is told at start, and by -check.
@@ -39,6 +40,11 @@ func (s *settings) warnings(served []certs.Info) (list []warning) {
 			if p.Bits() == 0 {
 				list = append(list, proxyWarning(l.name, p))
 			}
+		}
+		if l.relays() && l.limits.relay.tls.insecure {
+			list = append(list, warning{warnInsecure,
+				"-to-insecure at " + l.name + ": no certificate of a server is checked: anybody on the way can read and change what is relayed: name the CA with to-ca",
+				[]zap.Field{zap.String("listener", l.name)}})
 		}
 	}
 	for _, c := range served {

@@ -27,6 +27,7 @@ func TestWhatIsProbablyNotMeantIsWarnedOf(t *testing.T) {
 	}{
 		{https + " " + pair(good), nil, nil, "nothing"},
 		{"", nil, nil, "no TLS"},
+		{"-listen tcp://:0?to=127.0.0.1:1&to-tls=1&to-insecure=1", []string{"-to-insecure at tcp://:0: no certificate of a server is checked"}, []string{warnInsecure}, "whoever is on the way"},
 		{https + " " + pair(nameless), []string{"the certificate in " + nameless.cert + " has no name in its subjectAltName"}, []string{warnNameless}, "no name"},
 		{https + " " + pair(over), []string{"old.example expired on " + on}, nil, "expired"},
 		{https + " " + pair(nameless) + " " + pair(over), []string{nameless.cert, "old.example expired on " + on}, []string{warnNameless}, "two"},

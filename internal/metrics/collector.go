@@ -92,6 +92,7 @@ var List = []Metric{
 	{"weir_certificate_expiry_timestamp_seconds", "gauge", "When a certificate expires, in Unix time, the roots of client certificates being called client CA; of several with one name the earliest.", []string{"name"}},
 	{"weir_upstream_connections", "gauge", "Open connections to servers behind, those included that are being made.", nil},
 	{"weir_upstream_connects_total", "counter", "Attempts to connect to a server behind.", nil},
+	{"weir_upstream_reused_total", "counter", "Requests that went over a connection to a server which an earlier one had used.", nil},
 	{"weir_upstream_ends_total", "counter", "Connections to servers behind, and attempts to connect, that ended from the server's side, by how. eof is the ordinary end.", []string{"how"}},
 	{"weir_upstream_bytes_total", "counter", "Bytes read from servers behind (in) and handed to the kernel for them (out).", []string{"dir"}},
 	{"weir_upstream_up", "gauge", "1 while a server behind is up, as far as is known.", []string{"listener", "server"}},
@@ -210,6 +211,7 @@ func (c *Collector) Collect(ch chan<- prometheus.Metric) {
 	}
 	send("weir_upstream_connections", float64(s.Upstreams))
 	send("weir_upstream_connects_total", float64(s.UpstreamsDialled))
+	send("weir_upstream_reused_total", float64(s.UpstreamsReused))
 	for end := service.EndEOF; end < service.Ends; end++ {
 		if end != service.EndNoUpstream { // a reason to shed, not an end
 			send("weir_upstream_ends_total", float64(s.UpstreamEnds[end]), end.String())

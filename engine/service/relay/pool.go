@@ -3,6 +3,7 @@ package relay
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -14,6 +15,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"weir/codec/proxyproto"
 	"weir/engine/service"
 )
 
@@ -37,6 +39,10 @@ type Config struct {
 	// ProxyTo is the version of the PROXY protocol that servers are told the client's address with,
 	// 1 or 2; 0 is none.
 	ProxyTo int
+	// TLS, when set, is how servers are spoken to by TLS, 1.2 or later. Where it names no server, the
+	// HOST of To is whose certificate is asked for; a unix socket has none. Sessions are resumed. It
+	// is not changed.
+	TLS *tls.Config
 	// Resolve is how often names are looked up again. Default 30 s.
 	Resolve time.Duration
 	// Check is how often each server is connected to, to see whether it is up. 0 is never: then
@@ -84,6 +90,7 @@ type place struct {
 	path string // of a unix socket, or
 	addr netip.Addr
 	port uint16
+	tls  *tls.Config
 }
 
 // server is one address.
@@ -125,6 +132,9 @@ func Open(cfg Config) (*Pool, error) {
 		if err != nil {
 			return nil, err
 		}
+		if pl.tls, err = cfg.secure(pl); err != nil {
+			return nil, err
+		}
 		p.places = append(p.places, pl)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
@@ -140,10 +150,38 @@ func Open(cfg Config) (*Pool, error) {
 	return p, nil
 }
 
+// secure is the TLS that a place is spoken to by, nil for none.
+func (c *Config) secure(pl place) (*tls.Config, error) {
+	if c.TLS == nil {
+		return nil, nil
+	}
+	cfg := c.TLS.Clone()
+	if cfg.ServerName == "" {
+		if pl.path != "" && !cfg.InsecureSkipVerify {
+			return nil, fmt.Errorf("%s: a unix socket has no name that a certificate could be checked for", pl.text)
+		}
+		if cfg.ServerName = pl.host; pl.host == "" {
+			cfg.ServerName = pl.addr.String()
+		}
+	}
+	if cfg.ClientSessionCache == nil {
+		cfg.ClientSessionCache = tls.NewLRUClientSessionCache(0)
+	}
+	return cfg, nil
+}
+
 // CheckAddress reports whether text could be one of Config.To.
 func CheckAddress(text string) error {
 	_, err := parsePlace(text)
 	return err
+}
+
+// CheckName reports whether text could be the name of a server: a host name or an address.
+func CheckName(text string) error {
+	if _, err := netip.ParseAddr(text); err != nil && !isHostname(text) {
+		return errors.New("must be the name of a host, or an address")
+	}
+	return nil
 }
 
 func parsePlace(text string) (place, error) {
@@ -197,11 +235,24 @@ func (p *Pool) Close() {
 
 func (p *Pool) firstTurn() uint { return uint(rand.Uint32()) }
 
-func (s *server) target(p *Pool) service.Target {
+// target is where and how c's connection to s goes.
+func (s *server) target(p *Pool, c service.Conn) service.Target {
 	t := s.to
-	t.Timeout = p.cfg.ConnectTimeout
+	t.Timeout, t.TLS = p.cfg.ConnectTimeout, s.place.tls
+	if v := p.cfg.ProxyTo; v != 0 {
+		var room [proxyHeader]byte
+		h := proxyproto.Header{Command: proxyproto.Proxy, Source: c.Peer(), Destination: c.Local()}
+		if v == 1 {
+			t.First = string(proxyproto.AppendV1(room[:0], h))
+		} else {
+			t.First = string(proxyproto.AppendV2(room[:0], h))
+		}
+	}
 	return t
 }
+
+// proxyHeader is the longest header that is sent: version 1 with two IPv6 addresses.
+const proxyHeader = 107
 
 // pick chooses a server that is up and was not tried, nil when there is none. It takes no lock.
 func (p *Pool) pick(turn *uint, tried []*server) (best *server) {

@@ -13,7 +13,6 @@ import (
 	"weir/codec"
 	"weir/codec/length"
 	"weir/codec/line"
-	"weir/codec/proxyproto"
 	"weir/engine/service"
 )
 
@@ -95,7 +94,7 @@ func (k *link) dial(why service.Ending) {
 		}
 		k.tried[i] = s
 		s.open.Add(1)
-		if k.up, why = k.c.Dial(s.target(k.o.pool), k); k.up != nil {
+		if k.up, why = k.c.Dial(s.target(k.o.pool, k.c), k); k.up != nil {
 			k.srv = s
 			return
 		}
@@ -120,23 +119,11 @@ func (k *link) last(text string) string {
 // Connected is service.UpstreamHandler's.
 func (k *link) Connected(u service.Upstream) {
 	k.srv.succeeded(k.o.pool)
-	if v := k.o.pool.cfg.ProxyTo; v != 0 {
-		var room [proxyHeader]byte
-		h := proxyproto.Header{Command: proxyproto.Proxy, Source: k.c.Peer(), Destination: k.c.Local()}
-		if v == 1 {
-			u.Write(proxyproto.AppendV1(room[:0], h))
-		} else {
-			u.Write(proxyproto.AppendV2(room[:0], h))
-		}
-	}
 	u.Pour()
 	if k.pours {
 		k.c.Pour()
 	}
 }
-
-// proxyHeader is the longest header that is sent: version 1 with two IPv6 addresses.
-const proxyHeader = 107
 
 // Received is service.UpstreamHandler's: all is poured.
 func (k *link) Received(_ service.Upstream, p []byte) int { return len(p) }
