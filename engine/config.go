@@ -112,6 +112,7 @@ type Event struct {
 	Source   netip.Addr // zero for unix sockets
 	Listener string
 	Loop     int
+	Account  string // that authentication is about, else ""; a peer's own word
 	Count    uint64 // how often this loop has met this reason, this time included
 	Dropped  uint64 // how many events of this reason were left out since the last one told
 	Detail   string // for malformed bytes the fault, for TLS what failed, for upstreams how they ended, for a panic its text, else "". Not escaped: a peer's words may be in the last two

@@ -24,6 +24,7 @@ type counters struct {
 	shakesFailed                uint64
 	shakes                      [HandshakeKinds]uint64
 	upDialled, upMade, upReused uint64
+	logins                      uint64
 	upEnds                      [service.Ends]uint64
 	upIn, upOut                 uint64
 	acceptErrors                map[unix.Errno]uint64
@@ -129,6 +130,7 @@ func (e *Engine) sum() Snapshot {
 		s.UpstreamsDialled += r.upDialled
 		s.UpstreamsConnected += r.upMade
 		s.UpstreamsReused += r.upReused
+		s.Logins += r.logins
 		s.UpstreamBytesIn += r.upIn
 		s.UpstreamBytesOut += r.upOut
 		for k, n := range r.upEnds {

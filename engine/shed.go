@@ -241,10 +241,34 @@ func (l *loop) shedEvent(c *conn, r guard.Reason, detail string, stack []byte) {
 	l.tell(r, c.peer.Addr(), c.ln, detail, stack)
 }
 
+// Report is service.Conn's.
+func (c *conn) Report(what service.Incident, account, detail string) {
+	r := incidents[what]
+	l := c.loop
+	if what == service.LoggedIn {
+		l.count.logins++
+	} else {
+		l.count.shed[r]++
+	}
+	l.announce(Event{Reason: r, Source: c.peer.Addr(), Listener: c.ln.Name, Account: account, Detail: detail})
+}
+
+// incidents are the guard's reasons by service.Incident; OK is no refusal.
+var incidents = [service.Incidents]guard.Reason{
+	service.LoggedIn: guard.OK, service.AuthFailed: guard.ShedAuthFailed, service.AuthAttempts: guard.ShedAuthAttempts,
+	service.OutOfScope: guard.ShedScope, service.Traversal: guard.ShedTraversal, service.Replayed: guard.ShedReplay,
+}
+
 func (l *loop) tell(r guard.Reason, src netip.Addr, ln *listener, detail string, stack []byte) {
+	l.announce(Event{Reason: r, Source: src, Listener: ln.Name, Detail: detail, Stack: stack})
+}
+
+// announce tells of an event unless there is a flood of the same.
+func (l *loop) announce(e Event) {
 	if l.e.cfg.Events == nil {
 		return
 	}
+	r := e.Reason
 	s := &l.sampler[r]
 	now := l.g.Now()
 	const gap = mono.Time(time.Second / eventRate)
@@ -254,10 +278,11 @@ func (l *loop) tell(r guard.Reason, src netip.Addr, ln *listener, detail string,
 		return
 	}
 	s.tat = tat
-	l.e.cfg.Events(Event{
-		Reason: r, Source: src, Listener: ln.Name, Loop: l.no,
-		Count: l.count.shed[r], Dropped: s.dropped, Detail: detail, Stack: stack,
-	})
+	e.Loop, e.Count, e.Dropped = l.no, l.count.shed[r], s.dropped
+	if r == guard.OK {
+		e.Count = l.count.logins
+	}
+	l.e.cfg.Events(e)
 	s.dropped = 0
 }
 

@@ -49,6 +49,8 @@ type Snapshot struct {
 	UpstreamsDialled, UpstreamsConnected uint64
 	UpstreamsReused                      uint64
 	UpstreamEnds                         [service.Ends]uint64
+	// Logins is how many peers have proved who they are.
+	Logins uint64
 	// UpstreamBytesIn and UpstreamBytesOut are bytes read from and handed to the kernel for upstreams.
 	UpstreamBytesIn, UpstreamBytesOut uint64
 }

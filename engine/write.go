@@ -258,6 +258,12 @@ func (l *loop) clocks(c *conn) {
 	}
 	stage := c.sess.Stage()
 	if c.state&fresh != 0 || stage != c.stage {
+		if stage == service.Proving {
+			l.g.Phase(c.id, guard.Auth)
+			c.stage = stage
+			c.state &^= fresh | idling
+			return
+		}
 		if c.state&(fresh|idling) == fresh {
 			l.g.Phase(c.id, guard.Idle) // a frame was completed, whatever has begun since
 		}

@@ -61,6 +61,10 @@ type Limits struct {
 	// begins anew when the handshake is done. Default
 	// 5 s (caddy-l4 3 s, Velocity 5 s). ShedFirstFrame.
 	FirstFrameTimeout time.Duration
+	// AuthTimeout is the time from accept to the end of authentication, where a service asks for that.
+	// It runs from the first frame on, in place of IdleTimeout and FrameTimeout, and nothing extends it.
+	// Default 0, none (OpenSSH 120 s, PostgreSQL 60 s). ShedAuthTimeout.
+	AuthTimeout time.Duration
 	// FrameTimeout is the time from a frame's or head's first byte to its last. A frame (not a
 	// head) may take longer only while its average stays at MinRate or above. Arriving bytes
 	// never extend it otherwise. Default 10 s (Apache 20-40 s, nginx 60 s). ShedFrame.

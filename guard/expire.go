@@ -150,7 +150,7 @@ func (l *Loop) pausedNext(id ID, c *record) mono.Time {
 var readReason = [...]Reason{
 	First: ShedFirstFrame, Idle: ShedIdle, Head: ShedFrame, Frame: ShedFrame,
 	Body: ShedFrame, Busy: ShedIdle, Closing: ShedLinger,
-	Proxy: ShedProxyHeader, Handshake: ShedHandshake, HalfClosed: ShedHalfClosed,
+	Proxy: ShedProxyHeader, Handshake: ShedHandshake, HalfClosed: ShedHalfClosed, Auth: ShedAuthTimeout,
 }
 
 // extend puts off a passed deadline of a frame that has kept MinRate on average since it began, to

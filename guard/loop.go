@@ -46,6 +46,9 @@ const (
 	Handshake
 	// HalfClosed: one side of a relayed connection has finished sending. HalfCloseTimeout runs.
 	HalfClosed
+	// Auth: a frame was complete, and the peer has to authenticate before others are served. AuthTimeout
+	// runs, from Admit, and nothing extends it, nor does setting the phase again.
+	Auth
 )
 
 // Verdict is the answer to bytes or frames.

@@ -57,6 +57,15 @@ func (l *Loop) Phase(id ID, ph Phase) {
 	case HalfClosed:
 		c.in = 0
 		l.begin(id, c, p.half)
+	case Auth:
+		c.in = 0
+		left := mono.Time(p.auth) - (l.now - l.cold[id].admitted)
+		if p.auth != 0 {
+			left = max(left, 1)
+		} else {
+			left = 0
+		}
+		l.begin(id, c, time.Duration(left))
 	case Closing:
 		c.in = 0
 		l.begin(id, c, p.linger)

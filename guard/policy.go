@@ -27,6 +27,7 @@ type Policy struct {
 	idle, write   time.Duration
 	linger        time.Duration // of Closing
 	half          time.Duration // of HalfClosed
+	auth          time.Duration // of Auth, from admission
 	life          time.Duration
 	lot           uint32 // bytes a connection charges to its source at a time
 	jitter        uint64 // greatest addition to idle, in fine ticks
@@ -107,6 +108,7 @@ func (g *Guard) Policy(name string, lim Limits) (*Policy, error) {
 		first:      lim.FirstFrameTimeout,
 		proxy:      lim.ProxyTimeout,
 		handshake:  lim.HandshakeTimeout,
+		auth:       lim.AuthTimeout,
 		frame:      lim.FrameTimeout,
 		idle:       lim.IdleTimeout,
 		write:      lim.WriteTimeout,
@@ -187,7 +189,7 @@ func (l Limits) hop() int { return min(max(4*l.shortest(), 256), wheel.Slots-1) 
 // shortest is the shortest of the timeouts that apply, in ticks.
 func (l Limits) shortest() int {
 	s := wheel.Slots * wheel.Tick
-	for _, d := range []time.Duration{l.FirstFrameTimeout, l.FrameTimeout, l.IdleTimeout, l.HalfCloseTimeout, l.WriteTimeout} {
+	for _, d := range []time.Duration{l.FirstFrameTimeout, l.AuthTimeout, l.FrameTimeout, l.IdleTimeout, l.HalfCloseTimeout, l.WriteTimeout} {
 		if d > 0 {
 			s = min(s, d)
 		}

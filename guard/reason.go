@@ -29,6 +29,7 @@ const (
 	ShedPrefixHandshakes // the same at a wider prefix, with its larger share
 	ShedHandshakes       // -max-handshakes, or the handshake workers' queue is full
 	ShedHandshake        // -handshake-timeout
+	ShedAuthTimeout      // -auth-timeout
 	ShedTLS              // the handshake failed: nothing in common, a wrong or missing certificate, an alert
 
 	// At a frame or at bytes.
@@ -37,6 +38,12 @@ const (
 	ShedConnFrames   // -conn-frame-rate
 	SlowSourceBytes  // -source-byte-rate: not shed, reading pauses until the debt is paid
 	SlowConnBytes    // -conn-byte-rate: likewise
+
+	ShedAuthFailed   // who it says it is it cannot prove: a wrong password, token or signature
+	ShedAuthAttempts // too many failed attempts of one source, or at one account
+	ShedScope        // it is known, and may not do this
+	ShedTraversal    // a path that no honest client asks for: a way out of the root
+	ShedReplay       // a signed frame that was replayed, reordered or altered
 
 	// At a deadline.
 	ShedFirstFrame // -first-frame-timeout
@@ -108,12 +115,18 @@ var reasonTable = [Reasons]reasonRow{
 	ShedPrefixHandshakes: {"prefix-handshakes", "one network begins too many TLS handshakes", "source-handshake-rate", Suspect},
 	ShedHandshakes:       {"handshakes", "too many TLS handshakes at once", "max-handshakes", Suspect},
 	ShedHandshake:        {"handshake", "the TLS handshake was not complete in time", "handshake-timeout", Suspect},
+	ShedAuthTimeout:      {"auth-timeout", "authentication was not complete in time", "", Suspect},
 	ShedTLS:              {"tls", "the TLS handshake or a TLS record failed", "", Suspect},
 	ShedRecords:          {"tls-records", "too many TLS records that carry no data", "", Hostile},
 	ShedSourceFrames:     {"source-frames", "too many frames from one source", "source-frame-rate", Suspect},
 	ShedConnFrames:       {"conn-frames", "too many frames on one connection", "conn-frame-rate", Suspect},
 	SlowSourceBytes:      {"source-bytes", "too many bytes from one source: slowed down", "source-byte-rate", Normal},
 	SlowConnBytes:        {"conn-bytes", "too many bytes on one connection: slowed down", "conn-byte-rate", Normal},
+	ShedAuthFailed:       {"auth-failed", "authentication failed", "", Suspect},
+	ShedAuthAttempts:     {"auth-attempts", "too many failed attempts to authenticate", "", Suspect},
+	ShedScope:            {"scope", "authenticated, and not allowed to do this", "", Suspect},
+	ShedTraversal:        {"traversal", "a path that leads out of the root, or that no file can have", "", Hostile},
+	ShedReplay:           {"replay", "a signed frame that was replayed, reordered or altered", "", Hostile},
 	ShedFirstFrame:       {"first-frame", "no complete first frame in time", "first-frame-timeout", Suspect},
 	ShedFrame:            {"frame", "a frame or head was not complete in time", "frame-timeout", Suspect},
 	ShedIdle:             {"idle", "nothing was sent for too long", "idle-timeout", Normal},

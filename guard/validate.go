@@ -66,6 +66,7 @@ func (l Limits) Validate() error {
 	c.timeout("proxy-timeout", l.ProxyTimeout, maxTimeout)
 	c.timeout("handshake-timeout", l.HandshakeTimeout, maxTimeout)
 	c.timeout("first-frame-timeout", l.FirstFrameTimeout, maxTimeout)
+	c.timeout("auth-timeout", l.AuthTimeout, maxTimeout)
 	c.timeout("frame-timeout", l.FrameTimeout, maxTimeout)
 	c.timeout("idle-timeout", l.IdleTimeout, maxTimeout)
 	c.timeout("half-close-timeout", l.HalfCloseTimeout, maxTimeout)

@@ -12,19 +12,7 @@ import (
 
 	"weir/engine/certs"
 	"weir/internal/acme"
-)
-
-// The names of what is logged about certificates: the field "event".
-const (
-	eventReloaded     = "certificate_reloaded"
-	eventReloadFailed = "certificate_reload_failed"
-	eventCAReloaded   = "client_ca_reloaded"
-	eventCAFailed     = "client_ca_reload_failed"
-	eventObtained     = "certificate_obtained"
-	eventNotObtained  = "certificate_not_obtained"
-	eventCacheDamaged = "certificate_damaged"
-	eventAgreed       = "acme_account"
-	alarmExpires      = "certificate_expires"
+	"weir/internal/events"
 )
 
 // certFields are what a log line tells about a certificate. Its names are one text, with spaces between,
@@ -40,13 +28,13 @@ func logChanges(log *zap.Logger) hooks {
 		changed: func(c certs.Change) {
 			switch {
 			case c.ClientCA && c.Err != nil:
-				log.Error("the client CA was not reloaded: the old one stays", append(certFields(eventCAFailed, c.Info), zap.Error(c.Err))...)
+				log.Error("the client CA was not reloaded: the old one stays", append(certFields(events.ClientCAReloadFailed, c.Info), zap.Error(c.Err))...)
 			case c.ClientCA:
-				log.Info("the client CA was reloaded: no session that began under the old one is resumed", certFields(eventCAReloaded, c.Info)...)
+				log.Info("the client CA was reloaded: no session that began under the old one is resumed", certFields(events.ClientCAReloaded, c.Info)...)
 			case c.Err != nil:
-				log.Error("a certificate was not reloaded: the old one stays", append(certFields(eventReloadFailed, c.Info), zap.Error(c.Err))...)
+				log.Error("a certificate was not reloaded: the old one stays", append(certFields(events.CertificateReloadFailed, c.Info), zap.Error(c.Err))...)
 			default:
-				log.Info("a certificate was reloaded", certFields(eventReloaded, c.Info)...)
+				log.Info("a certificate was reloaded", certFields(events.CertificateReloaded, c.Info)...)
 				if len(c.Info.Names) == 0 {
 					namelessWarning(c.Info).log(log)
 				}
@@ -56,19 +44,19 @@ func logChanges(log *zap.Logger) hooks {
 			domain := zap.String("domain", e.Domain)
 			switch e.Kind {
 			case acme.Obtained:
-				log.Info("the CA has issued a certificate", append(certFields(eventObtained, certs.InfoOf(e.Leaf, fromACME, time.Now())), domain)...)
+				log.Info("the CA has issued a certificate", append(certFields(events.CertificateObtained, certs.InfoOf(e.Leaf, fromACME, time.Now())), domain)...)
 			case acme.Adopted:
-				log.Info("another process has obtained a certificate", append(certFields(eventObtained, certs.InfoOf(e.Leaf, fromACME, time.Now())), domain)...)
+				log.Info("another process has obtained a certificate", append(certFields(events.CertificateObtained, certs.InfoOf(e.Leaf, fromACME, time.Now())), domain)...)
 			case acme.Failed:
-				fields := []zap.Field{zap.String("event", eventNotObtained), domain, zap.Error(e.Err)}
+				fields := []zap.Field{zap.String("event", events.CertificateNotObtained), domain, zap.Error(e.Err)}
 				if !e.Next.IsZero() {
 					fields = append(fields, zap.Time("next-try", e.Next))
 				}
 				log.Warn("a certificate could not be obtained", fields...)
 			case acme.Damaged:
-				log.Warn("a certificate in -acme-cache cannot be used: another one is obtained", zap.String("event", eventCacheDamaged), domain, zap.Error(e.Err))
+				log.Warn("a certificate in -acme-cache cannot be used: another one is obtained", zap.String("event", events.CertificateDamaged), domain, zap.Error(e.Err))
 			case acme.Agreed:
-				log.Info("an account with the CA was made, and its terms agreed to", zap.String("event", eventAgreed), zap.String("terms", e.Terms))
+				log.Info("an account with the CA was made, and its terms agreed to", zap.String("event", events.ACMEAccount), zap.String("terms", e.Terms))
 			}
 		},
 		steps: slog.New(zapSteps{log}),
@@ -84,7 +72,7 @@ func (z zapSteps) Enabled(context.Context, slog.Level) bool {
 }
 
 func (z zapSteps) Handle(_ context.Context, r slog.Record) error {
-	fields := []zap.Field{zap.String("event", "acme_step")}
+	fields := []zap.Field{zap.String("event", events.ACMEStep)}
 	r.Attrs(func(a slog.Attr) bool {
 		fields = append(fields, zap.String(a.Key, a.Value.Resolve().String()))
 		return true
@@ -157,7 +145,7 @@ func (w *expiryWatch) look(now time.Time) {
 			continue
 		}
 		seen[c.Fingerprint] = now
-		fields := append(certFields(alarmExpires, c.Info), zap.Duration("left", left.Round(time.Minute)))
+		fields := append(certFields(events.CertificateExpires, c.Info), zap.Duration("left", left.Round(time.Minute)))
 		switch {
 		case left < 0 && c.clientCA:
 			w.log.Error("a certificate of the client CA is expired: clients that it has signed for are refused", fields...)

@@ -21,6 +21,7 @@ import (
 
 	"weir/engine/certs"
 	"weir/internal/acme"
+	"weir/internal/events"
 )
 
 // pair is a certificate that is its own root, with its files.
@@ -197,16 +198,16 @@ func TestChangesAreLogged(t *testing.T) {
 
 	const when = "2001-09-09T01:46:40.000Z"
 	want := []map[string]any{
-		{"level": "info", "event": eventReloaded, "names": `a.example b\n.example`, "not-after": when, "fingerprint": "AB", "source": "/a.pem"},
-		{"level": "error", "event": eventReloadFailed, "error": `bad\nnews`, "source": "/a.pem"},
-		{"level": "info", "event": eventCAReloaded, "names": `a.example b\n.example`},
-		{"level": "error", "event": eventCAFailed, "error": `bad\nnews`},
-		{"level": "info", "event": eventObtained, "domain": "a.example", "key": "ECDSA P-256"},
-		{"level": "info", "event": eventObtained, "domain": "a.example"},
-		{"level": "warn", "event": eventNotObtained, "domain": "a.example", "error": `bad\nnews`, "next-try": when},
-		{"level": "warn", "event": eventNotObtained, "next-try": nil},
-		{"level": "warn", "event": eventCacheDamaged, "domain": "a.example"},
-		{"level": "info", "event": eventAgreed, "terms": "https://ca.example/terms"},
+		{"level": "info", "event": events.CertificateReloaded, "names": `a.example b\n.example`, "not-after": when, "fingerprint": "AB", "source": "/a.pem"},
+		{"level": "error", "event": events.CertificateReloadFailed, "error": `bad\nnews`, "source": "/a.pem"},
+		{"level": "info", "event": events.ClientCAReloaded, "names": `a.example b\n.example`},
+		{"level": "error", "event": events.ClientCAReloadFailed, "error": `bad\nnews`},
+		{"level": "info", "event": events.CertificateObtained, "domain": "a.example", "key": "ECDSA P-256"},
+		{"level": "info", "event": events.CertificateObtained, "domain": "a.example"},
+		{"level": "warn", "event": events.CertificateNotObtained, "domain": "a.example", "error": `bad\nnews`, "next-try": when},
+		{"level": "warn", "event": events.CertificateNotObtained, "next-try": nil},
+		{"level": "warn", "event": events.CertificateDamaged, "domain": "a.example"},
+		{"level": "info", "event": events.ACMEAccount, "terms": "https://ca.example/terms"},
 		{"level": "debug", "event": "acme_step", "msg": "step", "order": "1", "error": `bad\nnews`},
 	}
 	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
@@ -257,7 +258,7 @@ func TestExpiryIsToldOnceADay(t *testing.T) {
 		if err := json.Unmarshal([]byte(line), &f); err != nil {
 			t.Fatal(err)
 		}
-		if f["event"] != alarmExpires {
+		if f["event"] != events.CertificateExpires {
 			t.Errorf("event %v", f["event"])
 		}
 		if isCA := strings.Contains(f["msg"].(string), "client CA"); isCA != (f["names"] == "ours") {

@@ -27,7 +27,7 @@ func newLog(w io.Writer, level, format string) (*zap.Logger, *events.Sink) {
 	}
 	lost := func(n uint64) []byte {
 		buf, err := encode(c).EncodeEntry(zapcore.Entry{Level: zap.WarnLevel, Message: "log lines dropped: the log is slow"},
-			[]zap.Field{zap.String("event", "log_lines_dropped"), zap.Uint64("dropped", n)})
+			[]zap.Field{zap.String("event", events.LinesLost), zap.Uint64("dropped", n)})
 		if err != nil {
 			return fmt.Appendf(nil, "%d log lines dropped\n", n)
 		}

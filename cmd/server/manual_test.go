@@ -10,6 +10,7 @@ import (
 
 	"weir/codec"
 	"weir/guard"
+	"weir/internal/events"
 	"weir/internal/metrics"
 )
 
@@ -68,7 +69,7 @@ const operations = "../../docs/operations.md"
 
 func TestOperationsPageIsUpToDate(t *testing.T) {
 	for name, want := range map[string]string{
-		"flags": flagsTable(), "reasons": reasonsTable(), "faults": faultsTable(), "metrics": metricsTable(),
+		"flags": flagsTable(), "reasons": reasonsTable(), "faults": faultsTable(), "metrics": metricsTable(), "events": eventsTable(),
 	} {
 		page, err := os.ReadFile(operations)
 		if err != nil {
@@ -91,6 +92,15 @@ func TestOperationsPageIsUpToDate(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+}
+
+func eventsTable() string {
+	var b strings.Builder
+	b.WriteString("| event | level | when |\n|---|---|---|\n")
+	for _, n := range events.Names {
+		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", n.Name, n.Level, n.Text)
+	}
+	return b.String()
 }
 
 func flagsTable() string {

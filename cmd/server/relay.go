@@ -144,10 +144,10 @@ func (all pools) at(i int) *relay.Pool {
 func tellUpstream(log *zap.Logger, listener string, c relay.Change) {
 	fields := []zap.Field{zap.String("listener", listener), zap.String("server", events.Clean(c.Server, 300))}
 	if c.Up {
-		log.Info("a server behind is up again", append(fields, zap.String("event", "upstream_up"))...)
+		log.Info("a server behind is up again", append(fields, zap.String("event", events.UpstreamUp))...)
 		return
 	}
-	log.Warn("a server behind is down", append(fields, zap.String("event", "upstream_down"), zap.String("why", events.Clean(c.Why, 300)))...)
+	log.Warn("a server behind is down", append(fields, zap.String("event", events.UpstreamDown), zap.String("why", events.Clean(c.Why, 300)))...)
 }
 
 // upstreams is what the metrics tell of the servers.

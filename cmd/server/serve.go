@@ -128,7 +128,7 @@ func serve(s *settings, stderr io.Writer) error {
 	for _, l := range total.Listeners {
 		accepted, refused = accepted+l.Accepted, refused+l.Refused
 	}
-	log.Info("stopped", zap.String("event", "stopped"), zap.Uint64("accepted", accepted), zap.Uint64("refused", refused))
+	log.Info("stopped", zap.String("event", events.Stopped), zap.Uint64("accepted", accepted), zap.Uint64("refused", refused))
 	return err
 }
 
@@ -176,7 +176,7 @@ const sameSignal = 250 * time.Millisecond
 
 // reload reads certificates again, as SIGHUP asks for. What changed is logged by hooks.
 func reload(id *identity, log *zap.Logger) {
-	event := zap.String("event", "signal")
+	event := zap.String("event", events.Signal)
 	if id == nil {
 		log.Info("SIGHUP: there are no certificates to read again; restart to change anything else", event)
 		return
@@ -213,12 +213,12 @@ func waitForEnd(e *engine.Engine, signals <-chan os.Signal, log *zap.Logger, sto
 			case first.IsZero():
 				first = time.Now()
 				log.Info("stopping: frames in flight are finished; a second signal stops at once",
-					zap.String("event", "stopping"), zap.Stringer("signal", sig), zap.Duration("drain-timeout", e.Config().DrainTimeout))
+					zap.String("event", events.Stopping), zap.Stringer("signal", sig), zap.Duration("drain-timeout", e.Config().DrainTimeout))
 				stopping()
 				go func() { _ = e.Stop(ctx) }()
 			case time.Since(first) < sameSignal:
 			default:
-				log.Info("stopping at once", zap.String("event", "stopping"), zap.Stringer("signal", sig))
+				log.Info("stopping at once", zap.String("event", events.Stopping), zap.Stringer("signal", sig))
 				atOnce()
 			}
 		}
@@ -252,17 +252,17 @@ func tellStart(s *settings, id *identity, at sites, e *engine.Engine, adminServe
 	}
 	if adminServer != nil && admin.Exposed(s.admin) {
 		log.Warn("-admin can be reached from other machines: whoever reaches it can profile the process",
-			zap.String("event", "admin_exposed"), zap.String("address", sum.admin))
+			zap.String("event", events.AdminExposed), zap.String("address", sum.admin))
 	}
 	for _, w := range s.warnings(sum.certificates) {
 		w.log(log)
 	}
 	if len(s.acme.Domains) > 0 && !slices.ContainsFunc(s.listeners, func(l listener) bool { return l.isTLS() && strings.HasSuffix(l.address, ":443") }) {
 		log.Info("ACME: the CA connects to port 443 of each domain, and no TLS listener is there: something must forward it to one",
-			zap.String("event", "acme_port"))
+			zap.String("event", events.ACMEPort))
 	}
 	for _, name := range strayEnv(os.Environ()) {
 		log.Warn("an environment variable that begins with WEIR_ is no flag and was not read",
-			zap.String("event", "unknown_variable"), zap.String("variable", name))
+			zap.String("event", events.UnknownVariable), zap.String("variable", name))
 	}
 }

@@ -197,18 +197,18 @@ func wrapItems(items []string, width int) (lines []string) {
 // the memory.
 func (m *summary) log(log *zap.Logger) {
 	s := m.settings
-	log.Info("start", zap.String("event", "start"), zap.String("version", m.build.version), zap.String("revision", m.build.revision),
+	log.Info("start", zap.String("event", events.Start), zap.String("version", m.build.version), zap.String("revision", m.build.revision),
 		zap.String("go", m.build.golang), zap.Int("loops", s.engine.Loops), zap.String("profile", s.profile))
 	for _, l := range m.listeners {
-		log.Info("listening", zap.String("event", "listening"), zap.String("listener", l.name), zap.String("url", l.url), zap.String("service", l.service))
+		log.Info("listening", zap.String("event", events.Listening), zap.String("listener", l.name), zap.String("url", l.url), zap.String("service", l.service))
 	}
-	log.Info("listening", zap.String("event", "listening"), zap.String("listener", "admin"), zap.String("url", m.admin), zap.String("service", "admin"))
+	log.Info("listening", zap.String("event", events.Listening), zap.String("listener", "admin"), zap.String("url", m.admin), zap.String("service", "admin"))
 
 	for _, c := range m.certificates {
 		log.Info("certificate", certFields("certificate", c)...)
 	}
 	for _, d := range m.awaited {
-		log.Info("certificate is being obtained", zap.String("event", "certificate_awaited"), zap.String("domain", d))
+		log.Info("certificate is being obtained", zap.String("event", events.CertificateAwaited), zap.String("domain", d))
 	}
 	if m.clientCA != nil {
 		log.Info("client CA", certFields("client_ca", *m.clientCA)...)
@@ -220,14 +220,14 @@ func (m *summary) log(log *zap.Logger) {
 			limits = append(limits, zap.String(r.name, text))
 		}
 	})
-	log.Info("limits", append([]zap.Field{zap.String("event", "limits")}, limits...)...)
+	log.Info("limits", append([]zap.Field{zap.String("event", events.Limits)}, limits...)...)
 	for _, l := range s.listeners {
 		if own := l.overrides(s); len(own) > 0 {
-			log.Info("limits of one listener", zap.String("event", "limits"), zap.String("listener", l.name), zap.String("limits", strings.Join(own, ", ")))
+			log.Info("limits of one listener", zap.String("event", events.Limits), zap.String("listener", l.name), zap.String("limits", strings.Join(own, ", ")))
 		}
 	}
 	var sum int64
-	memory := []zap.Field{zap.String("event", "memory")}
+	memory := []zap.Field{zap.String("event", events.Memory)}
 	for _, t := range m.memory {
 		memory = append(memory, zap.Int64(t.name, t.bytes))
 		sum += t.bytes

@@ -15,6 +15,7 @@ import (
 
 	"weir/engine/certs"
 	"weir/internal/acme/pebble"
+	"weir/internal/events"
 	"weir/internal/lab"
 )
 
@@ -82,7 +83,7 @@ func TestProcessReloadsCertificates(t *testing.T) {
 
 	second := newPair(t, dir, "a", 1000*time.Hour, "a.example", "second.example")
 	s.signal(t, syscall.SIGHUP)
-	if text := s.wait(t, eventReloaded); !strings.Contains(text, "second.example") || !strings.Contains(text, first.cert) {
+	if text := s.wait(t, events.CertificateReloaded); !strings.Contains(text, "second.example") || !strings.Contains(text, first.cert) {
 		t.Errorf("says %s", text)
 	}
 	s.wait(t, `"changed": true`)
@@ -95,7 +96,7 @@ func TestProcessReloadsCertificates(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.signal(t, syscall.SIGHUP)
-	if text := s.wait(t, eventReloadFailed); !strings.Contains(text, "holds no whole PEM private key") {
+	if text := s.wait(t, events.CertificateReloadFailed); !strings.Contains(text, "holds no whole PEM private key") {
 		t.Errorf("says %s", text)
 	}
 	if _, _, err := ask(web, &tls.Config{ServerName: "a.example", RootCAs: second.roots}); err != nil {
@@ -174,7 +175,7 @@ func TestProcessAsksForClientCertificates(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.signal(t, syscall.SIGHUP)
-	s.wait(t, eventCAReloaded)
+	s.wait(t, events.ClientCAReloaded)
 	if _, _, err := ask(private, cached); err == nil {
 		t.Error("a ticket of the old CA is good")
 	}
@@ -198,8 +199,8 @@ func TestProcessObtainsACertificate(t *testing.T) {
 	if _, _, err := ask(address, &tls.Config{ServerName: "own.weir.test", RootCAs: own.roots}); err != nil {
 		t.Errorf("meanwhile: %v", err)
 	}
-	lab.Eventually(t, 60*time.Second, "a certificate", func() bool { return strings.Contains(s.text(), eventObtained) })
-	for _, want := range []string{eventAgreed, "acme_step", "acme_port"} {
+	lab.Eventually(t, 60*time.Second, "a certificate", func() bool { return strings.Contains(s.text(), events.CertificateObtained) })
+	for _, want := range []string{events.ACMEAccount, "acme_step", "acme_port"} {
 		if !strings.Contains(s.text(), want) {
 			t.Errorf("the log lacks %s:\n%s", want, s.text())
 		}

@@ -13,14 +13,6 @@ import (
 	"weir/internal/events"
 )
 
-// The names of what is warned of at start: the field "event".
-const (
-	warnProxy      = "proxy_exposed"
-	warnNameless   = "certificate_nameless"
-	warnACMEClient = "acme_client_auth"
-	warnInsecure   = "upstream_insecure"
-)
-
 // warning is something that can be served and is probably not meant. It is told at start, and by -check.
 type warning struct {
 	event  string
@@ -42,7 +34,7 @@ func (s *settings) warnings(served []certs.Info) (list []warning) {
 			}
 		}
 		if l.relays() && l.limits.relay.tls.insecure {
-			list = append(list, warning{warnInsecure,
+			list = append(list, warning{events.UpstreamInsecure,
 				"-to-insecure at " + l.name + ": no certificate of a server is checked: anybody on the way can read and change what is relayed: name the CA with to-ca",
 				[]zap.Field{zap.String("listener", l.name)}})
 		}
@@ -53,21 +45,21 @@ func (s *settings) warnings(served []certs.Info) (list []warning) {
 		}
 	}
 	if len(s.acme.Domains) > 0 && !slices.ContainsFunc(s.listeners, func(l listener) bool { return l.isTLS() && l.limits.clientAuth != "required" }) {
-		list = append(list, warning{warnACMEClient,
+		list = append(list, warning{events.ACMEClientAuth,
 			"-acme-domain: every TLS listener requires client certificates, and the CA has none to show: nothing can be obtained unless the listener that it reaches has tls-client-auth optional or off", nil})
 	}
 	return list
 }
 
 func proxyWarning(listener string, p netip.Prefix) warning {
-	return warning{warnProxy,
+	return warning{events.ProxyExposed,
 		fmt.Sprintf("-proxy-from %s at %s: whoever connects may claim any address, so limits of a source hold nobody: name your balancers only", p, listener),
 		[]zap.Field{zap.String("listener", listener), zap.String("network", p.String())}}
 }
 
 func namelessWarning(c certs.Info) warning {
 	source := events.Clean(c.Source, 200)
-	return warning{warnNameless,
+	return warning{events.CertificateNameless,
 		fmt.Sprintf("the certificate in %s has no name in its subjectAltName: browsers and most other clients refuse it: have it issued with one", source),
 		[]zap.Field{zap.String("source", c.Source), zap.String("fingerprint", c.Fingerprint)}}
 }

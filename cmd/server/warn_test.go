@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"weir/engine/certs"
+	"weir/internal/events"
 )
 
 func TestWhatIsProbablyNotMeantIsWarnedOf(t *testing.T) {
@@ -27,18 +28,18 @@ func TestWhatIsProbablyNotMeantIsWarnedOf(t *testing.T) {
 	}{
 		{https + " " + pair(good), nil, nil, "nothing"},
 		{"", nil, nil, "no TLS"},
-		{"-listen tcp://:0?to=127.0.0.1:1&to-tls=1&to-insecure=1", []string{"-to-insecure at tcp://:0: no certificate of a server is checked"}, []string{warnInsecure}, "whoever is on the way"},
-		{https + " " + pair(nameless), []string{"the certificate in " + nameless.cert + " has no name in its subjectAltName"}, []string{warnNameless}, "no name"},
+		{"-listen tcp://:0?to=127.0.0.1:1&to-tls=1&to-insecure=1", []string{"-to-insecure at tcp://:0: no certificate of a server is checked"}, []string{events.UpstreamInsecure}, "whoever is on the way"},
+		{https + " " + pair(nameless), []string{"the certificate in " + nameless.cert + " has no name in its subjectAltName"}, []string{events.CertificateNameless}, "no name"},
 		{https + " " + pair(over), []string{"old.example expired on " + on}, nil, "expired"},
-		{https + " " + pair(nameless) + " " + pair(over), []string{nameless.cert, "old.example expired on " + on}, []string{warnNameless}, "two"},
+		{https + " " + pair(nameless) + " " + pair(over), []string{nameless.cert, "old.example expired on " + on}, []string{events.CertificateNameless}, "two"},
 		{https + " -tls-self-signed -tls-client-ca=" + ca.cert, []string{"client CA ca expired on " + on}, nil, "an expired client CA"},
 		{"-proxy-from=0.0.0.0/0,10.0.0.0/8", []string{"-proxy-from 0.0.0.0/0 at http://127.0.0.1:8080: whoever connects may claim any address", "at frames://127.0.0.1:7000"},
-			[]string{warnProxy, warnProxy}, "everybody is a balancer"},
-		{"-listen=http://:1 -listen=http://:2?name=v6&proxy-from=::/0 -listen=http://unix:/x?name=u -proxy-from=10.0.0.0/8", []string{"-proxy-from ::/0 at v6"}, []string{warnProxy}, "at one listener"},
+			[]string{events.ProxyExposed, events.ProxyExposed}, "everybody is a balancer"},
+		{"-listen=http://:1 -listen=http://:2?name=v6&proxy-from=::/0 -listen=http://unix:/x?name=u -proxy-from=10.0.0.0/8", []string{"-proxy-from ::/0 at v6"}, []string{events.ProxyExposed}, "at one listener"},
 		{"-listen=http://unix:/x -proxy-from=::/0", nil, nil, "not spoken on a unix socket"},
-		{https + " " + pair(good) + " " + acme + " -tls-client-ca=" + good.cert, []string{client}, []string{warnACMEClient}, "the CA is asked for a certificate"},
+		{https + " " + pair(good) + " " + acme + " -tls-client-ca=" + good.cert, []string{client}, []string{events.ACMEClientAuth}, "the CA is asked for a certificate"},
 		{https + " -listen=https://:2?tls-client-auth=optional " + pair(good) + " " + acme + " -tls-client-ca=" + good.cert, nil, nil, "and here it can do without"},
-		{https + " -listen=http://:2 " + pair(good) + " " + acme + " -tls-client-ca=" + good.cert, []string{client}, []string{warnACMEClient}, "plain listeners are of no use"},
+		{https + " -listen=http://:2 " + pair(good) + " " + acme + " -tls-client-ca=" + good.cert, []string{client}, []string{events.ACMEClientAuth}, "plain listeners are of no use"},
 	} {
 		s := mustResolve(t, strings.Fields(c.args)...)
 		got, err := checkIdentity(s)
@@ -116,7 +117,7 @@ func TestANamelessCertificateIsToldOfWhenItIsReloaded(t *testing.T) {
 	log, sink := newLog(&out, "info", "json")
 	logChanges(log).changed(certs.Change{Info: certs.Info{Source: "/a.pem"}})
 	sink.Close(time.Second)
-	if text := out.String(); strings.Count(text, "\n") != 2 || !strings.Contains(text, warnNameless) {
+	if text := out.String(); strings.Count(text, "\n") != 2 || !strings.Contains(text, events.CertificateNameless) {
 		t.Errorf("says %s", text)
 	}
 }

@@ -67,6 +67,7 @@ const (
 	InHead               // a head, which must be complete within the frame timeout
 	InFrame              // a frame, likewise, but large ones may take longer at the minimum rate
 	InBody               // a body that is handed on as it comes, at the minimum rate
+	Proving              // authentication: it must be over within -auth-timeout from accept, whatever comes
 )
 
 // Refusal is the protocol-independent kind of a guard's refusal.
@@ -88,6 +89,19 @@ func (r Refusal) String() string {
 	}
 	return "internal error"
 }
+
+// Incident is what a service tells the operator about a peer: it is counted, and told of as an event.
+type Incident uint8
+
+const (
+	LoggedIn     Incident = iota // it has proved who it is
+	AuthFailed                   // it could not prove who it says it is
+	AuthAttempts                 // it has failed too often to be asked again now
+	OutOfScope                   // it is known, and may not do what it asks for
+	Traversal                    // it asks for a path that leads out of the root
+	Replayed                     // a signed frame was sent twice, in another order, or altered
+	Incidents                    // their number
+)
 
 // Conn is a connection as its service sees it. On the loop's goroutine only, except where noted.
 //
@@ -142,6 +156,10 @@ type Conn interface {
 	// to the client, and then the connection is closed in order; when it is empty, what the client
 	// is owed is sent and then the connection is reset, so that it cannot be taken for complete.
 	Fail(why Ending, last string)
+	// Report counts and tells of what the peer has done. account is whose name it gave, "" for none, and
+	// detail a few words; both may be the peer's own words. What becomes of the connection is the
+	// service's to say.
+	Report(what Incident, account, detail string)
 	// Local is the address that the peer has connected to; the zero AddrPort for unix sockets. Not
 	// for the hot path.
 	Local() netip.AddrPort

@@ -3,7 +3,12 @@ package events
 import (
 	"bytes"
 	"encoding/json"
+	"go/ast"
+	"go/parser"
+	"go/token"
 	"net/netip"
+	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -318,4 +323,66 @@ func TestWatcherLooksOnceASecond(t *testing.T) {
 			t.Errorf("%d looks in 10 s", looks)
 		}
 	})
+}
+
+// TestNamesAreClosed: each constant is described, once, and all that is logged anywhere is one of them.
+func TestNamesAreClosed(t *testing.T) {
+	known := map[string]bool{}
+	for _, n := range Names {
+		if known[n.Name] || n.Text == "" || strings.Trim(n.Name, "abcdefghijklmnopqrstuvwxyz_") != "" {
+			t.Errorf("%+v", n)
+		}
+		known[n.Name] = true
+	}
+	for r := range guard.Reason(guard.Reasons) {
+		if n := nameOf(r); !known[n] {
+			t.Errorf("%s is told as %s", r.Label(), n)
+		}
+	}
+	fset := token.NewFileSet()
+	consts, logged := 0, 0
+	for _, dir := range []string{".", "../admin", "../acme", "../metrics", "../../cmd/server"} {
+		names, _ := filepath.Glob(dir + "/*.go")
+		for _, name := range names {
+			if strings.HasSuffix(name, "_test.go") {
+				continue
+			}
+			f, err := parser.ParseFile(fset, name, nil, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			ast.Inspect(f, func(n ast.Node) bool {
+				switch n := n.(type) {
+				case *ast.ValueSpec:
+					if lit, ok := first(n.Values).(*ast.BasicLit); ok && dir == "." && strings.HasSuffix(name, "names.go") && lit.Kind == token.STRING {
+						consts++
+						if v, _ := strconv.Unquote(lit.Value); !known[v] {
+							t.Errorf("%s is not described", v)
+						}
+					}
+				case *ast.CallExpr:
+					if len(n.Args) != 2 {
+						break
+					}
+					if key, ok := n.Args[0].(*ast.BasicLit); ok && key.Value == `"event"` {
+						logged++
+						if lit, ok := n.Args[1].(*ast.BasicLit); ok {
+							t.Errorf("%s: %s is not one of the constants", fset.Position(n.Pos()), lit.Value)
+						}
+					}
+				}
+				return true
+			})
+		}
+	}
+	if consts != len(Names) || logged < 20 {
+		t.Errorf("%d constants, %d names; %d places that log", consts, len(Names), logged)
+	}
+}
+
+func first(list []ast.Expr) ast.Expr {
+	if len(list) == 0 {
+		return nil
+	}
+	return list[0]
 }

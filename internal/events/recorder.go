@@ -13,14 +13,6 @@ import (
 	"weir/guard"
 )
 
-// The stable names of what is logged: the field "event".
-const (
-	Shed   = "shed"   // a connection was refused or ended
-	Slowed = "slowed" // reading from a connection paused
-	Panic  = "panic"  // a handler failed; the connection was ended
-	Lost   = "events_lost"
-)
-
 const (
 	queueLen = 512 // events that wait for the recorder
 	stackKey = "stack"
@@ -106,7 +98,11 @@ func (r *Recorder) tellLost(told *uint64) {
 
 func (r *Recorder) write(e engine.Event) {
 	level, name := levelOf(e.Reason), nameOf(e.Reason)
-	ce := r.log.Check(level, e.Reason.String())
+	text := e.Reason.String()
+	if e.Reason == guard.OK {
+		text = "authenticated"
+	}
+	ce := r.log.Check(level, text)
 	if ce == nil {
 		return
 	}
@@ -118,6 +114,9 @@ func (r *Recorder) write(e engine.Event) {
 		zap.String("listener", e.Listener),
 		zap.Int("loop", e.Loop),
 		zap.Uint64("count", e.Count),
+	}
+	if e.Account != "" {
+		fields = append(fields, zap.String("account", Clean(e.Account, maxText)))
 	}
 	if t := r.threshold(e.Listener, e.Reason); t != "" {
 		fields = append(fields, zap.String("limit", e.Reason.Flag()), zap.String("threshold", t))
@@ -145,11 +144,29 @@ func levelOf(r guard.Reason) zapcore.Level {
 	return zap.WarnLevel
 }
 
+// nameOf is the name of the event that a reason is told as.
 func nameOf(r guard.Reason) string {
-	switch {
-	case r == guard.ShedPanic:
+	switch r {
+	case guard.OK:
+		return AuthSuccess
+	case guard.ShedPanic:
 		return Panic
-	case r.Slows():
+	case guard.ShedAuthFailed:
+		return AuthFailure
+	case guard.ShedAuthAttempts:
+		return AuthLimited
+	case guard.ShedAuthTimeout:
+		return AuthTimeout
+	case guard.ShedScope:
+		return AccessDenied
+	case guard.ShedTraversal:
+		return Traversal
+	case guard.ShedReplay:
+		return Replay
+	case guard.ShedProxySpoof:
+		return ProxySpoof
+	}
+	if r.Slows() {
 		return Slowed
 	}
 	return Shed

@@ -9,15 +9,6 @@ import (
 	"weir/engine"
 )
 
-// The names of the alarms: the field "event".
-const (
-	AlarmEvictions   = "source_table_evictions"
-	AlarmDescriptors = "descriptors_low"
-	AlarmLag         = "loop_lag"
-	AlarmPanics      = "panics"
-	AlarmAccept      = "accept_errors"
-)
-
 // When an alarm is raised, and how long it then keeps quiet.
 const (
 	lagAlarm        = 100 * time.Millisecond
