@@ -559,6 +559,7 @@ var failReasons = [service.Ends]guard.Reason{
 	service.EndRefused: guard.ShedUpstreamConnect, service.EndUnreachable: guard.ShedUpstreamConnect, service.EndTimeout: guard.ShedUpstreamConnect, service.EndTLS: guard.ShedUpstreamConnect,
 	service.EndSilent: guard.ShedUpstreamSilent, service.EndBusy: guard.ShedWork, service.EndIdle: guard.ShedUpstreamReset,
 	service.EndDescriptors: guard.ShedDescriptors, service.EndPorts: guard.ShedUpstreamConnect, service.EndReset: guard.ShedUpstreamReset, service.EndStalled: guard.ShedUpstreamStall,
+	service.EndNoRoute: guard.ShedNoRoute,
 }
 
 // Local is service.Conn's.

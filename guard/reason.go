@@ -58,6 +58,7 @@ const (
 	ShedDrain      // still open at -drain-timeout
 
 	// At an upstream, which a service relays to.
+	ShedNoRoute         // there is none for the name that the client asks for
 	ShedNoUpstream      // none of them is up
 	ShedUpstreamConnect // connecting to it failed, or took longer than -connect-timeout
 	ShedUpstreamReset   // it has reset the connection
@@ -137,6 +138,7 @@ var reasonTable = [Reasons]reasonRow{
 	ShedLifetime:         {"lifetime", "the connection reached its greatest age", "lifetime", Normal},
 	ShedLinger:           {"linger", "the peer did not finish closing in time (write-timeout, 5 s at most)", "write-timeout", Normal},
 	ShedDrain:            {"drain", "still open at the end of a graceful stop", "drain-timeout", Normal},
+	ShedNoRoute:          {"no-route", "no server behind is for the name that the client asks for", "to", Suspect},
 	ShedNoUpstream:       {"no-upstream", "none of the servers behind is up", "to", Normal},
 	ShedUpstreamConnect:  {"upstream-connect", "no server behind could be connected to", "connect-timeout", Normal},
 	ShedUpstreamReset:    {"upstream-reset", "the server behind reset the connection", "to", Normal},

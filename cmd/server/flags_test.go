@@ -67,7 +67,7 @@ func three(r *row) [3]string {
 		return [3]string{r.words[1], r.words[1], r.words[1]}
 	case r.name == "to":
 		return [3]string{"a.example:1", "192.0.2.1:2", "unix:/run/c"}
-	case r.name == "acme-domain", r.kind == files, r.kind == text && r.unit == "FILE", r.kind == text && r.unit == "DIRECTORY", r.name == "index":
+	case r.name == "acme-domain", r.name == "names", r.kind == files, r.kind == text && r.unit == "FILE", r.kind == text && r.unit == "DIRECTORY", r.name == "index":
 		return [3]string{"a.example", "b.example", "c.example"}
 	case r.name == "acme-email":
 		return [3]string{"a@a.example", "b@b.example", "c@c.example"}
@@ -227,7 +227,14 @@ func TestWrongInputIsOnePlainLine(t *testing.T) {
 		{[]string{"-listen", "tcp://:1?to=a"}, "", "-listen tcp://:1: to a: must be HOST:PORT, with an IPv6 address in brackets, or unix:/PATH", 2, "no port"},
 		{[]string{"-listen", "tcp://:1?to="}, "", `-listen tcp://:1: to "": must be HOST:PORT`, 2, "nothing"},
 		{[]string{"-listen", "tcp://:1?to=a:1,b:2,a:1"}, "", "-listen tcp://:1?to=a:1,b:2,a:1: to names a:1 twice", 2, "one server for two"},
-		{[]string{"-listen", "http://:1?to=a:1"}, "", "to a:1: is for tcp://, tcp+tls://, frames://, frames+tls://, line://, line+tls://, resp://, resp+tls://, mqtt:// and mqtt+tls:// only", 2, "would do nothing"},
+		{[]string{"-listen", "http://:1?to=a:1"}, "", "to a:1: is for tcp://, tcp+tls://, frames://, frames+tls://, line://, line+tls://, resp://, resp+tls://, mqtt://, mqtt+tls:// and tls-passthrough:// only", 2, "would do nothing"},
+		{[]string{"-listen", "tls-passthrough://:1"}, "", "tls-passthrough://:1: needs a server to relay to", 2, "relayed to nobody"},
+		{[]string{"-listen", "tls-passthrough://unix:/run/x.sock?to=a:1"}, "", "tls-passthrough needs a TCP address: its clients are on the network", 2, "nobody asks for a name there"},
+		{[]string{"-listen", "tls-passthrough://:1?to=a:1&to-tls=1"}, "", "tls-passthrough passes the client's own TLS on: leave to-tls out", 2, "TLS in TLS"},
+		{[]string{"-listen", "tls-passthrough://:1?to=sni"}, "", "to=sni relays to whatever clients name: say which names with names=a.example,*.b.example", 2, "an open relay"},
+		{[]string{"-listen", "tls-passthrough://:0?to=sni&names=a.example"}, "", "to=sni needs the servers' port here: add sni-port=", 2, "any port?"},
+		{[]string{"-listen", "tcp://:1?to=a.example=b:1"}, "", "to a.example=b:1: servers by name are for tls-passthrough:// only", 2, "bytes name nobody"},
+		{[]string{"-listen", "tcp://:1?to=sni"}, "", "to sni: servers by name are for tls-passthrough:// only", 2, "the same"},
 		{[]string{"-to", "[fe80::1%eth0]:1"}, "", "-to [fe80::1%eth0]:1: an address with a zone cannot be connected to", 2, "zones"},
 		{[]string{"-to", "a b:1"}, "", "-to a: must be HOST:PORT", 2, "spaces stand between"},
 		{[]string{"-to", "unix:x"}, "", "-to unix:x: must be unix: and an absolute path of at most 107 bytes", 2, "relative"},
@@ -293,7 +300,7 @@ func TestWrongValueNamesItsFlagAndRange(t *testing.T) {
 		switch {
 		case r.kind == text && r.check == nil, r.kind == listURLs:
 			return
-		case r.kind == files, r.unit == "FILE", r.unit == "DIRECTORY", r.name == "acme-domain", r.name == "index", r.name == "to-name":
+		case r.kind == files, r.unit == "FILE", r.unit == "DIRECTORY", r.name == "acme-domain", r.name == "index", r.name == "to-name", r.name == "names":
 			return // a banana is as good a name as others
 		}
 		_, err := parse([]string{"-" + r.name + "=banana"})
@@ -322,7 +329,7 @@ func TestDefaultsAreTheLibraries(t *testing.T) {
 
 // services reports whether a flag's value is a service's, which has no limits of its own.
 func services(r *row) bool {
-	return r.name == "connect-timeout" || r.name == "resolve-interval" || strings.HasPrefix(r.name, "health")
+	return r.name == "connect-timeout" || r.name == "resolve-interval" || strings.HasPrefix(r.name, "health") || r.name == "sni-port"
 }
 
 func TestRangesAreTheGuards(t *testing.T) {

@@ -14,7 +14,7 @@ import (
 
 // schemes are the protocols that -listen can name, as wire.go knows them; those of tlsSchemes have
 // TLS below.
-var schemes = []string{"http", "https", "frames", "frames+tls", "line", "line+tls", "tcp", "tcp+tls", "resp", "resp+tls", "mqtt", "mqtt+tls"}
+var schemes = []string{"http", "https", "frames", "frames+tls", "line", "line+tls", "tcp", "tcp+tls", "resp", "resp+tls", "mqtt", "mqtt+tls", passScheme}
 
 const tlsSchemes = "https frames+tls line+tls tcp+tls resp+tls mqtt+tls"
 

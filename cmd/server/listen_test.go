@@ -82,7 +82,7 @@ func TestListsOfAListenerReplaceTheOthers(t *testing.T) {
 
 func TestEveryLimitIsAParameter(t *testing.T) {
 	protocol := map[string]string{"max-frame": "frames resp mqtt", "max-line": "line", "max-header": "http", "max-body": "http",
-		"files": "http", "index": "http", "list": "http", "dotfiles": "http", "max-age": "http"}
+		"files": "http", "index": "http", "list": "http", "dotfiles": "http", "max-age": "http", "names": passScheme, "sni-port": passScheme, "sni-private": passScheme}
 	overTLS := map[string]bool{"tls-min": true, "tls-client-auth": true, "handshake-timeout": true, "source-handshake-rate": true, "source-handshake-burst": true}
 	eachRow(func(r *row) {
 		if r.limit == nil {
@@ -93,7 +93,9 @@ func TestEveryLimitIsAParameter(t *testing.T) {
 		case word:
 			value = r.words[0]
 		case names:
-			value = "a.example:1"
+			if value = "a.example:1"; r.name == "names" {
+				value = "*.a.example"
+			}
 		case prefixes:
 			value = "10.0.0.0/8"
 		case toggle:
@@ -113,7 +115,7 @@ func TestEveryLimitIsAParameter(t *testing.T) {
 
 func TestWrongListenIsOnePlainLine(t *testing.T) {
 	for _, c := range []struct{ text, want, why string }{
-		{"", `-listen "": must be SCHEME://HOST:PORT or SCHEME://unix:/PATH, with http, https, frames, frames+tls, line, line+tls, tcp, tcp+tls, resp, resp+tls, mqtt or mqtt+tls`, "empty"},
+		{"", `-listen "": must be SCHEME://HOST:PORT or SCHEME://unix:/PATH, with http, https, frames, frames+tls, line, line+tls, tcp, tcp+tls, resp, resp+tls, mqtt, mqtt+tls or tls-passthrough`, "empty"},
 		{"127.0.0.1:80", "must be SCHEME://HOST:PORT", "no scheme"},
 		{"http+tls://:443", "must be SCHEME://HOST:PORT", "one way to write it"},
 		{"tls://:443", "must be SCHEME://HOST:PORT", "and what is spoken inside?"},
@@ -155,6 +157,13 @@ func TestWrongListenIsOnePlainLine(t *testing.T) {
 		{"http://unix:/run/x.sock?proxy-from=10.0.0.0/8", "peers on a unix socket have no address", "would do nothing"},
 		{"http://:80?idle-timeout=1s&idle-timeout=2s", "idle-timeout 2s: is given twice", "which one?"},
 		{"http://:80?idle-timeout", `idle-timeout "": must be a duration`, "no value"},
+		{"tls-passthrough+tls://:443?to=a:1", "must be SCHEME://HOST:PORT", "it is TLS already"},
+		{"tls-passthrough://:443?to=a.example=b", "to a.example=b: must be HOST:PORT", "no port"},
+		{"tls-passthrough://:443?to=1.2.3.4=b:1", "to 1.2.3.4=b:1: the name before = must be a host name", "nobody asks for an address"},
+		{"tls-passthrough://:443?to=a.*.example=b:1", "the name before = must be a host name", "a star in the middle"},
+		{"tls-passthrough://:443?to=*=b:1", "the name before = must be a host name", "that is to=b:1"},
+		{"tls-passthrough://:443?to=sni&names=a:1", "names a:1: must be a host name", "a port"},
+		{"tcp://:1?to=a:1&names=a.example", "names a.example: is for tls-passthrough:// only", "would do nothing"},
 		{"http://:80?name=", `name "": must be 1 to 40 of a-z`, "empty name"},
 		{"http://:80?name=a%0Ab", `name a\nb: must be 1 to 40 of a-z`, "forges a log line"},
 		{"http://:80?a=%zz", "parameters must be written FLAG=VALUE with & between them", "bad escape"},

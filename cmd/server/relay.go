@@ -15,7 +15,7 @@ import (
 )
 
 // relaySchemes are those whose listeners can relay; all but frames and line do nothing else.
-const relaySchemes = "tcp tcp+tls frames frames+tls line line+tls resp resp+tls mqtt mqtt+tls"
+const relaySchemes = "tcp tcp+tls frames frames+tls line line+tls resp resp+tls mqtt mqtt+tls " + passScheme
 
 // relaying is where a listener relays to, and how.
 type relaying struct {
@@ -25,6 +25,7 @@ type relaying struct {
 	healthEvery                  time.Duration
 	healthRise, healthFall       int
 	tls                          relayTLS
+	passing
 }
 
 // relays reports whether a listener relays.
@@ -59,17 +60,18 @@ func (s *settings) relayOnly() bool {
 
 // checkRelay checks what a listener needs to relay.
 func (l *listener) checkRelay() string {
-	if slices.Contains([]string{"tcp", "resp", "mqtt"}, l.protocol()) && len(l.limits.relay.to) == 0 {
+	if slices.Contains([]string{"tcp", "resp", "mqtt", passScheme}, l.protocol()) && len(l.limits.relay.to) == 0 {
 		return "needs a server to relay to: add to=HOST:PORT"
 	}
-	if l.relays() {
-		for i, to := range l.limits.relay.to {
-			if slices.Contains(l.limits.relay.to[:i], to) {
-				return "to names " + shown(to) + " twice"
-			}
+	if !l.relays() {
+		return ""
+	}
+	for i, to := range l.limits.relay.to {
+		if slices.Contains(l.limits.relay.to[:i], to) {
+			return "to names " + shown(to) + " twice"
 		}
 	}
-	return ""
+	return l.checkPass()
 }
 
 // pool is the configuration of the servers behind a listener.
@@ -95,8 +97,14 @@ func (r *relaying) pool(tell func(relay.Change)) (relay.Config, error) {
 	return cfg, err
 }
 
+// servers are those behind a listener: a *relay.Pool or *relay.Routes.
+type servers interface {
+	Close()
+	Status() []relay.Status
+}
+
 // pools are the servers behind each listener, nil for those that do not relay.
-type pools []*relay.Pool
+type pools []servers
 
 // openPools begins to watch the servers that listeners relay to.
 func openPools(s *settings, log *zap.Logger) (pools, error) {
@@ -107,9 +115,9 @@ func openPools(s *settings, log *zap.Logger) (pools, error) {
 			continue
 		}
 		cfg, err := l.limits.relay.pool(func(c relay.Change) { tellUpstream(log, l.name, c) })
-		var p *relay.Pool
+		var p servers
 		if err == nil {
-			p, err = relay.Open(cfg)
+			p, err = l.openServers(cfg)
 		}
 		if err != nil {
 			all.close()
@@ -125,6 +133,14 @@ func openPools(s *settings, log *zap.Logger) (pools, error) {
 	return all, nil
 }
 
+// openServers begins to watch the servers behind a listener.
+func (l *listener) openServers(cfg relay.Config) (servers, error) {
+	if l.scheme == passScheme {
+		return relay.OpenRoutes(l.routes(cfg))
+	}
+	return relay.Open(cfg)
+}
+
 func (all pools) close() {
 	for _, p := range all {
 		if p != nil {
@@ -136,7 +152,17 @@ func (all pools) close() {
 // at is the pool of a listener, nil where there is none yet.
 func (all pools) at(i int) *relay.Pool {
 	if i < len(all) {
-		return all[i]
+		p, _ := all[i].(*relay.Pool)
+		return p
+	}
+	return nil
+}
+
+// routesAt is the same for passScheme.
+func (all pools) routesAt(i int) *relay.Routes {
+	if i < len(all) {
+		r, _ := all[i].(*relay.Routes)
+		return r
 	}
 	return nil
 }
@@ -157,7 +183,7 @@ func (all pools) upstreams(s *settings) (list []metrics.Upstream) {
 			continue
 		}
 		for _, st := range p.Status() {
-			list = append(list, metrics.Upstream{Listener: s.listeners[i].name, Server: st.Server, Up: st.Up, Open: st.Open})
+			list = append(list, metrics.Upstream{Listener: s.listeners[i].name, Route: st.Route, Server: st.Server, Up: st.Up, Open: st.Open})
 		}
 	}
 	return list

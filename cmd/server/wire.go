@@ -46,6 +46,9 @@ func wire(s *settings, id *identity, at sites, behind pools, tell func(engine.Ev
 		case "tcp":
 			answers = relay.Bytes(behind.at(i))
 			maxIn = relayIn
+		case passScheme:
+			answers = relay.Passthrough(behind.routesAt(i))
+			maxIn = relayIn // a hello has 36 KiB at most, its records' headers included
 		case "resp":
 			answers = relay.Commands(behind.at(i), int(l.limits.maxFrame))
 			maxIn = max(resp.MaxHead, relayIn)

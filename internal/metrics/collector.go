@@ -49,6 +49,7 @@ type Files struct {
 // Upstream is one server that a listener relays to.
 type Upstream struct {
 	Listener string
+	Route    string // the name that it is for, "" for all
 	Server   string // as configured
 	Up       bool
 	Open     int // connections
@@ -95,8 +96,8 @@ var List = []Metric{
 	{"weir_upstream_reused_total", "counter", "Requests that went over a connection to a server which an earlier one had used.", nil},
 	{"weir_upstream_ends_total", "counter", "Connections to servers behind, and attempts to connect, that ended from the server's side, by how. eof is the ordinary end.", []string{"how"}},
 	{"weir_upstream_bytes_total", "counter", "Bytes read from servers behind (in) and handed to the kernel for them (out).", []string{"dir"}},
-	{"weir_upstream_up", "gauge", "1 while a server behind is up, as far as is known.", []string{"listener", "server"}},
-	{"weir_upstream_server_connections", "gauge", "Open connections to one server behind.", []string{"listener", "server"}},
+	{"weir_upstream_up", "gauge", "1 while a server behind is up, as far as is known. route is the name that it is for, where names choose.", []string{"listener", "route", "server"}},
+	{"weir_upstream_server_connections", "gauge", "Open connections to one server behind.", []string{"listener", "route", "server"}},
 	{"weir_source_table_used_ratio", "gauge", "Places in use in the fullest table of sources, 0 to 1.", nil},
 	{"weir_source_evictions_total", "counter", "Sources that lost their place in a table to another one.", nil},
 	{"weir_buffered_bytes", "gauge", "Bytes held for all connections: partial frames and queued output.", nil},
@@ -213,7 +214,7 @@ func (c *Collector) Collect(ch chan<- prometheus.Metric) {
 	send("weir_upstream_connects_total", float64(s.UpstreamsDialled))
 	send("weir_upstream_reused_total", float64(s.UpstreamsReused))
 	for end := service.EndEOF; end < service.Ends; end++ {
-		if end != service.EndNoUpstream { // a reason to shed, not an end
+		if end != service.EndNoUpstream && end != service.EndNoRoute { // reasons to shed, not ends
 			send("weir_upstream_ends_total", float64(s.UpstreamEnds[end]), end.String())
 		}
 	}
@@ -221,8 +222,8 @@ func (c *Collector) Collect(ch chan<- prometheus.Metric) {
 	send("weir_upstream_bytes_total", float64(s.UpstreamBytesOut), "out")
 	if c.src.Upstreams != nil {
 		for _, u := range c.src.Upstreams() {
-			send("weir_upstream_up", flag(u.Up), u.Listener, u.Server)
-			send("weir_upstream_server_connections", float64(u.Open), u.Listener, u.Server)
+			send("weir_upstream_up", flag(u.Up), u.Listener, u.Route, u.Server)
+			send("weir_upstream_server_connections", float64(u.Open), u.Listener, u.Route, u.Server)
 		}
 	}
 	send("weir_source_table_used_ratio", tables.UsedRatio)

@@ -25,8 +25,10 @@ func sources(snap engine.Snapshot) Sources {
 		Certificates: func() []Certificate {
 			return []Certificate{{"a.example", time.Unix(300, 0)}, {"a.example", time.Unix(200, 0)}, {"b.example", time.Unix(100, 0)}}
 		},
-		Upstreams: func() []Upstream { return []Upstream{{"cache", "a.example:6379", true, 3}} },
-		Version:   "v1", Revision: "abc", GoVersion: "go1",
+		Upstreams: func() []Upstream {
+			return []Upstream{{"cache", "", "a.example:6379", true, 3}, {"tls", "*.example.org", "a.example:443", false, 0}}
+		},
+		Version: "v1", Revision: "abc", GoVersion: "go1",
 	}
 }
 

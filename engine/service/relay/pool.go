@@ -114,9 +114,7 @@ func Open(cfg Config) (*Pool, error) {
 		cfg.Tell = func(Change) {}
 	}
 	if cfg.Lookup == nil {
-		cfg.Lookup = func(ctx context.Context, name string) ([]netip.Addr, error) {
-			return net.DefaultResolver.LookupNetIP(ctx, "ip", name)
-		}
+		cfg.Lookup = systemLookup
 	}
 	p := &Pool{cfg: cfg, begun: time.Now()}
 	switch {
@@ -168,6 +166,10 @@ func (c *Config) secure(pl place) (*tls.Config, error) {
 		cfg.ClientSessionCache = tls.NewLRUClientSessionCache(0)
 	}
 	return cfg, nil
+}
+
+func systemLookup(ctx context.Context, name string) ([]netip.Addr, error) {
+	return net.DefaultResolver.LookupNetIP(ctx, "ip", name)
 }
 
 // CheckAddress reports whether text could be one of Config.To.
@@ -318,6 +320,7 @@ func (s *server) succeeded(p *Pool) {
 
 // Status is one of Config.To as it stands.
 type Status struct {
+	Route  string // the name that it is for, "" for all: see Routes
 	Server string
 	Up     bool // at least one of its addresses is
 	Open   int  // connections to it

@@ -1,5 +1,6 @@
 // Package relay passes what clients send on to servers behind, and what those answer back: bytes as
-// they come, or frames, lines, commands of Redis and packets of MQTT that have been checked first.
+// they come, or frames, lines, commands of Redis and packets of MQTT that have been checked first; TLS
+// unopened, to the server that the client names (passthrough.go, route.go, sni.go).
 //
 // It chooses the server (pool.go), keeps an eye on which of them are up (check.go) and looks their
 // names up (resolve.go); those two have a goroutine for each pool. It moves no bytes: package engine
@@ -73,6 +74,7 @@ type link struct {
 	pours bool   // the client's bytes too
 	asked bool   // a unit was passed on: what comes next is taken for its answer
 	words string // what the protocol puts before words about what went wrong; empty: it has none
+	bare  bool   // words are all that is said
 }
 
 var _ service.UpstreamHandler = (*link)(nil)
@@ -112,6 +114,9 @@ func (k *link) dial(why service.Ending) {
 func (k *link) last(text string) string {
 	if k.words == "" || k.asked || k.c.Standing().BytesOut > 0 {
 		return ""
+	}
+	if k.bare {
+		return k.words
 	}
 	return k.words + text + "\r\n"
 }
