@@ -115,6 +115,7 @@ type Event struct {
 	Account  string // that authentication is about, else ""; a peer's own word
 	Count    uint64 // how often this loop has met this reason, this time included
 	Dropped  uint64 // how many events of this reason were left out since the last one told
+	Summary  bool   // it is about those only: the flood that they were of has ended, or goes on. Source and Listener are empty
 	Detail   string // for malformed bytes the fault, for TLS what failed, for upstreams how they ended, for a panic its text, else "". Not escaped: a peer's words may be in the last two
 	Stack    []byte // for a panic
 }
@@ -124,6 +125,7 @@ type Event struct {
 const (
 	eventRate  = 5 // per second
 	eventBurst = 20
+	sumAfter   = 10 * time.Second
 )
 
 func (c *Config) validate() error {

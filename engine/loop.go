@@ -80,6 +80,7 @@ type loop struct {
 	buffered, buffMax int64
 	count             counters
 	sampler           [guard.Reasons]sampler
+	summing           bool // a timer will tell of what was left out
 }
 
 // turn names a connection that is to be served later, if it is still the same.

@@ -275,6 +275,10 @@ func (l *loop) announce(e Event) {
 	tat := max(s.tat, now) + gap
 	if tat-now > eventBurst*gap {
 		s.dropped++
+		if !l.summing {
+			l.summing = true
+			l.timers.push(timer{at: now.Add(sumAfter), sum: true})
+		}
 		return
 	}
 	s.tat = tat
@@ -284,6 +288,23 @@ func (l *loop) announce(e Event) {
 	}
 	l.e.cfg.Events(e)
 	s.dropped = 0
+}
+
+// sumUp tells of events that were left out and have had no other one since to be told with.
+func (l *loop) sumUp() {
+	l.summing = false
+	for r := range l.sampler {
+		s := &l.sampler[r]
+		if s.dropped == 0 {
+			continue
+		}
+		e := Event{Reason: guard.Reason(r), Loop: l.no, Count: l.count.shed[r], Dropped: s.dropped, Summary: true}
+		if e.Reason == guard.OK {
+			e.Count = l.count.logins
+		}
+		s.dropped = 0
+		l.e.cfg.Events(e)
+	}
 }
 
 func panicText(p any) string {

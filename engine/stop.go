@@ -114,6 +114,9 @@ func (l *loop) release() {
 			l.drop(c, guard.ShedDrain)
 		}
 	}
+	if l.summing {
+		l.sumUp()
+	}
 	for _, ln := range l.listeners {
 		ln.close(l)
 	}

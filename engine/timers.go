@@ -13,6 +13,7 @@ type timer struct {
 	pull bool // for a source that had nothing; else to end a throttling, to cut off or to retire
 	ln   *listener
 	up   bool // upstreams that take too long
+	sum  bool // events that were left out
 }
 
 // timers is a binary heap, earliest first. Not for concurrent use.
@@ -65,6 +66,10 @@ func (l *loop) fire(t timer) {
 	}
 	if t.up {
 		l.upstreamsDue()
+		return
+	}
+	if t.sum {
+		l.sumUp()
 		return
 	}
 	c := t.c

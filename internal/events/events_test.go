@@ -237,6 +237,21 @@ func TestAFullRecorderCountsAndTells(t *testing.T) {
 	if !r.Close(5*time.Second) || !strings.Contains(w.text(), `"event": "events_lost"`) {
 		t.Error("lost events are not told")
 	}
+	sum := 0
+	for line := range strings.Lines(w.text()) {
+		switch _, n, found := strings.Cut(line, `"dropped": `); {
+		case strings.Contains(line, Lost):
+		case found:
+			n, _, _ = strings.Cut(n, "}")
+			d, _ := strconv.Atoi(strings.TrimSpace(n))
+			sum += d
+		default:
+			sum++
+		}
+	}
+	if sum != queueLen+100 {
+		t.Errorf("the lines add up to %d of %d:\n%.500s", sum, queueLen+100, w.text())
+	}
 }
 
 func TestSinkKeepsOrderAndCopies(t *testing.T) {

@@ -26,6 +26,7 @@ type Recorder struct {
 	// Any goroutine.
 	queue   chan engine.Event
 	dropped atomic.Uint64
+	lost    [guard.Reasons]atomic.Uint64 // what those that were dropped stood for
 
 	closing sync.Once
 	stop    chan struct{}
@@ -51,6 +52,11 @@ func (r *Recorder) Tell(e engine.Event) {
 	case r.queue <- e:
 	default:
 		r.dropped.Add(1)
+		n := e.Dropped
+		if !e.Summary {
+			n++
+		}
+		r.lost[e.Reason].Add(n)
 	}
 }
 
@@ -81,6 +87,7 @@ func (r *Recorder) run() {
 				r.write(<-r.queue)
 			}
 			r.tellLost(&told)
+			r.sumUp()
 			return
 		}
 		r.tellLost(&told)
@@ -93,6 +100,16 @@ func (r *Recorder) tellLost(told *uint64) {
 	if n := r.dropped.Load(); n > *told && len(r.queue) < queueLen/2 {
 		r.log.Warn("security events lost: the log is slow", zap.String("event", Lost), zap.Uint64("dropped", n-*told))
 		*told = n
+		r.sumUp()
+	}
+}
+
+// sumUp tells what events that were dropped stood for, so that the counts add up.
+func (r *Recorder) sumUp() {
+	for reason := range r.lost {
+		if n := r.lost[reason].Swap(0); n > 0 {
+			r.write(engine.Event{Reason: guard.Reason(reason), Dropped: n, Summary: true, Loop: -1})
+		}
 	}
 }
 
@@ -110,15 +127,19 @@ func (r *Recorder) write(e engine.Event) {
 		zap.String("event", name),
 		zap.String("reason", e.Reason.Label()),
 		zap.String("severity", e.Reason.Level().String()),
-		zap.String("source", sourceText(e.Source)),
-		zap.String("listener", e.Listener),
-		zap.Int("loop", e.Loop),
-		zap.Uint64("count", e.Count),
+	}
+	if e.Summary {
+		fields = append(fields, zap.Bool("summary", true))
+	} else {
+		fields = append(fields, zap.String("source", sourceText(e.Source)), zap.String("listener", e.Listener))
+	}
+	if e.Loop >= 0 {
+		fields = append(fields, zap.Int("loop", e.Loop), zap.Uint64("count", e.Count))
 	}
 	if e.Account != "" {
 		fields = append(fields, zap.String("account", Clean(e.Account, maxText)))
 	}
-	if t := r.threshold(e.Listener, e.Reason); t != "" {
+	if t := r.threshold(e.Listener, e.Reason); t != "" && !e.Summary {
 		fields = append(fields, zap.String("limit", e.Reason.Flag()), zap.String("threshold", t))
 	}
 	if e.Dropped > 0 {
