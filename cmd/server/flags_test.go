@@ -61,6 +61,8 @@ func three(r *row) [3]string {
 		return [3]string{"bench", "bench", "bench"}
 	case r.name == "log-level":
 		return [3]string{"debug", "warn", "error"}
+	case r.name == "log-to":
+		return [3]string{"syslog", "journal", "file:/l"}
 	case r.name == "tls-client-auth":
 		return [3]string{"optional", "required", "off"}
 	case r.kind == word:

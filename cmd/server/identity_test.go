@@ -175,7 +175,7 @@ func TestFilesThatCannotBeUsedNameTheirFlag(t *testing.T) {
 
 func TestChangesAreLogged(t *testing.T) {
 	var out bytes.Buffer
-	log, sink := newLog(&out, "debug", "json")
+	log, sink := newLog(events.Writer(&out), "debug", "json")
 	h := logChanges(log)
 	info := certs.Info{Names: []string{"a.example", "b\n.example"}, NotAfter: time.Unix(1e9, 0).UTC(), Fingerprint: "AB", Key: "Ed25519", Source: "/a.pem"}
 	bad := errors.New("bad\nnews")
@@ -229,7 +229,7 @@ func TestChangesAreLogged(t *testing.T) {
 
 func TestExpiryIsToldOnceADay(t *testing.T) {
 	var out bytes.Buffer
-	log, sink := newLog(&out, "info", "json")
+	log, sink := newLog(events.Writer(&out), "info", "json")
 	start := time.Now()
 	days := func(n int) time.Time { return start.Add(time.Duration(n) * 24 * time.Hour) }
 	list := []watched{

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"log"
+	"strings"
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
@@ -11,9 +13,43 @@ import (
 	"weir/internal/events"
 )
 
-// newLog makes the process's logger and the queue in front of w that it writes to: a log that is
+// openOutput opens what -log-to names; reopen, when not nil, is for SIGHUP. The error is one line for
+// the operator.
+func openOutput(s *settings, stderr io.Writer) (out events.Output, reopen func() error, err error) {
+	switch name, isFile := strings.CutPrefix(s.logTo, "file:"); {
+	case isFile:
+		f, err := events.OpenFile(name, int(s.logMaxSize>>20), s.logKeep)
+		if err != nil {
+			return nil, nil, fmt.Errorf("-log-to %s: %w", s.logTo, err)
+		}
+		return f, f.Reopen, nil
+	case s.logTo == "syslog":
+		out, err = events.Syslog()
+	case s.logTo == "journal":
+		out, err = events.Journal()
+	default:
+		return events.Writer(stderr), nil, nil
+	}
+	if err != nil {
+		return nil, nil, fmt.Errorf("-log-to %s: %w", s.logTo, err)
+	}
+	return out, nil, nil
+}
+
+// logsToFile reports whether the log is a file.
+func (s *settings) logsToFile() bool { return strings.HasPrefix(s.logTo, "file:") }
+
+// checkLogTo takes the words of -log-to and file:PATH.
+func checkLogTo(value string) error {
+	if name, isFile := strings.CutPrefix(value, "file:"); isFile && checkPath(name) == nil || value == "stderr" || value == "syslog" || value == "journal" {
+		return nil
+	}
+	return errors.New("must be stderr, file:PATH, syslog or journal")
+}
+
+// newLog makes the process's logger and the queue in front of out that it writes to: a log that is
 // slow or blocked costs lines, never a loop, and never a graceful stop.
-func newLog(w io.Writer, level, format string) (*zap.Logger, *events.Sink) {
+func newLog(out events.Output, level, format string) (*zap.Logger, *events.Sink) {
 	lvl, err := zapcore.ParseLevel(level)
 	if err != nil {
 		panic(err) // -log-level takes only words that zap knows
@@ -34,8 +70,8 @@ func newLog(w io.Writer, level, format string) (*zap.Logger, *events.Sink) {
 		defer buf.Free()
 		return append([]byte(nil), buf.Bytes()...)
 	}
-	sink := events.NewSink(w, lost)
-	return zap.New(events.CleanCore(zapcore.NewCore(encode(c), sink, lvl))), sink
+	sink := events.NewSink(out, lost)
+	return zap.New(events.CleanCore(sink.Core(encode(c), lvl))), sink
 }
 
 // stdLog is l for packages that want a *log.Logger.

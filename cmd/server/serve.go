@@ -35,7 +35,11 @@ func serve(s *settings, stderr io.Writer) error {
 	defer signal.Stop(signals)
 	setProcs(s.engine.Loops, os.Getenv("GOMAXPROCS"))
 
-	log, sink := newLog(stderr, s.logLevel, s.logFormat)
+	output, reopenLog, err := openOutput(s, stderr)
+	if err != nil {
+		return err
+	}
+	log, sink := newLog(output, s.logLevel, s.logFormat)
 	defer sink.Close(logPatience)
 	recorder := events.NewRecorder(log, s.threshold)
 	defer recorder.Close(logPatience)
@@ -112,7 +116,12 @@ func serve(s *settings, stderr io.Writer) error {
 	id.start()
 	expiry := watchExpiry(log, id.watched)
 
-	err = waitForEnd(e, signals, log, func() { stopping.Store(true) }, func() { reload(id, log) })
+	err = waitForEnd(e, signals, log, func() { stopping.Store(true) }, func() {
+		if reopenLog != nil {
+			_ = reopenLog() // what cannot be written is counted
+		}
+		reload(id, log)
+	})
 
 	expiry.close()
 	watcher.Close()
@@ -243,7 +252,7 @@ func tellStart(s *settings, id *identity, at sites, e *engine.Engine, adminServe
 	if adminServer != nil {
 		sum.admin = "http://" + adminServer.Addr().String()
 	}
-	if s.logFormat == "json" {
+	if s.logFormat == "json" || s.logTo != "stderr" {
 		sum.log(log)
 	} else {
 		var block bytes.Buffer

@@ -13,10 +13,12 @@ import (
 
 // settings is everything that the flags say.
 type settings struct {
-	listen                              []string
-	admin, profile, logLevel, logFormat string
-	config                              string
-	check, printConfig, version         bool
+	listen                                     []string
+	admin, profile, logLevel, logFormat, logTo string
+	logMaxSize                                 int64 // bytes; 0: a log file is not rotated
+	logKeep                                    int
+	config                                     string
+	check, printConfig, version                bool
 
 	certs, keys           []string // files, in pairs
 	selfSigned, sniStrict bool

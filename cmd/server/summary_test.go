@@ -9,6 +9,7 @@ import (
 
 	"weir/engine/certs"
 	"weir/guard"
+	"weir/internal/events"
 )
 
 func sampleSummary(t *testing.T) *summary {
@@ -50,7 +51,7 @@ func TestStartBlock(t *testing.T) {
 func TestStartLines(t *testing.T) {
 	var out bytes.Buffer
 	m := sampleSummary(t)
-	log, sink := newLog(&out, "info", "json")
+	log, sink := newLog(events.Writer(&out), "info", "json")
 	m.log(log)
 	sink.Close(time.Second)
 	var limits, memory map[string]any
@@ -80,7 +81,7 @@ func TestStartLines(t *testing.T) {
 func TestStartLinesOfCertificates(t *testing.T) {
 	var out bytes.Buffer
 	m := sampleSummary(t)
-	log, sink := newLog(&out, "info", "json")
+	log, sink := newLog(events.Writer(&out), "info", "json")
 	m.log(log)
 	sink.Close(time.Second)
 	for text, n := range map[string]int{

@@ -58,7 +58,7 @@ func TestWhatIsProbablyNotMeantIsWarnedOf(t *testing.T) {
 			t.Fatal(err)
 		}
 		var out bytes.Buffer
-		log, sink := newLog(&out, "info", "json")
+		log, sink := newLog(events.Writer(&out), "info", "json")
 		for _, w := range s.warnings(id.certificates()) {
 			w.log(log)
 		}
@@ -114,7 +114,7 @@ func TestTheLineOfACheck(t *testing.T) {
 
 func TestANamelessCertificateIsToldOfWhenItIsReloaded(t *testing.T) {
 	var out bytes.Buffer
-	log, sink := newLog(&out, "info", "json")
+	log, sink := newLog(events.Writer(&out), "info", "json")
 	logChanges(log).changed(certs.Change{Info: certs.Info{Source: "/a.pem"}})
 	sink.Close(time.Second)
 	if text := out.String(); strings.Count(text, "\n") != 2 || !strings.Contains(text, events.CertificateNameless) {

@@ -187,7 +187,7 @@ func (b *blocked) text() string {
 
 func TestABlockedLogStopsNobody(t *testing.T) {
 	w := &blocked{gate: make(chan struct{})}
-	sink := NewSink(w, nil)
+	sink := NewSink(Writer(w), nil)
 	log := console(sink, false)
 	r := NewRecorder(log, nil)
 	const told = 5000
@@ -256,7 +256,7 @@ func TestAFullRecorderCountsAndTells(t *testing.T) {
 
 func TestSinkKeepsOrderAndCopies(t *testing.T) {
 	var out bytes.Buffer
-	s := NewSink(&out, nil)
+	s := NewSink(Writer(&out), nil)
 	line := []byte("1\n")
 	_, _ = s.Write(line)
 	line[0] = '2'
@@ -272,7 +272,7 @@ type failing struct{}
 func (failing) Write([]byte) (int, error) { return 0, wireError{"disk full"} }
 
 func TestSinkCountsWhatCannotBeWritten(t *testing.T) {
-	s := NewSink(failing{}, nil)
+	s := NewSink(Writer(failing{}), nil)
 	_, _ = s.Write([]byte("x\n"))
 	if !s.Close(time.Second) || s.Dropped() != 1 {
 		t.Errorf("%d dropped", s.Dropped())

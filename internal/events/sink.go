@@ -6,16 +6,39 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"go.uber.org/zap/zapcore"
 )
 
 // sinkLines is how many lines wait for a slow log: at 300 bytes each, a third of a megabyte.
 const sinkLines = 1024
 
+// Output is where log lines go: a writer, or something that wants to know how grave a line is.
+type Output interface {
+	// WriteLine writes one line, its end included. One goroutine.
+	WriteLine(level zapcore.Level, line []byte) error
+}
+
+// Writer makes an Output of w.
+func Writer(w io.Writer) Output { return plainWriter{w} }
+
+type plainWriter struct{ io.Writer }
+
+func (w plainWriter) WriteLine(_ zapcore.Level, line []byte) error {
+	_, err := w.Write(line)
+	return err
+}
+
+type levelled struct {
+	level zapcore.Level
+	text  []byte
+}
+
 // Sink is a writer that never blocks. Lines wait in a bounded queue for one goroutine that writes
 // them; while the queue is full, lines are dropped and counted, and the count is told when there is
 // room again. Its methods may be called by any goroutine.
 type Sink struct {
-	lines   chan []byte
+	lines   chan levelled
 	lost    func(n uint64) []byte
 	dropped atomic.Uint64
 
@@ -24,25 +47,67 @@ type Sink struct {
 	done    chan struct{} // closed when the goroutine has ended
 }
 
-// NewSink starts a Sink that writes to w. lost makes the line that says that n lines were dropped,
+// NewSink starts a Sink that writes to out. lost makes the line that says that n lines were dropped,
 // its end included; nil means a plain one. End it with Close.
-func NewSink(w io.Writer, lost func(n uint64) []byte) *Sink {
+func NewSink(out Output, lost func(n uint64) []byte) *Sink {
 	if lost == nil {
 		lost = func(n uint64) []byte { return fmt.Appendf(nil, "%d log lines dropped: the log is slow\n", n) }
 	}
-	s := &Sink{lines: make(chan []byte, sinkLines), lost: lost, stop: make(chan struct{}), done: make(chan struct{})}
-	go s.run(w)
+	s := &Sink{lines: make(chan levelled, sinkLines), lost: lost, stop: make(chan struct{}), done: make(chan struct{})}
+	go s.run(out)
 	return s
 }
 
-// Write queues a copy of line. It always reports success: trouble is counted, see Dropped.
-func (s *Sink) Write(line []byte) (int, error) {
+// WriteLine queues a copy of line. It always reports success: trouble is counted, see Dropped.
+func (s *Sink) WriteLine(level zapcore.Level, line []byte) error {
 	select {
-	case s.lines <- append([]byte(nil), line...):
+	case s.lines <- levelled{level, append([]byte(nil), line...)}:
 	default:
 		s.dropped.Add(1)
 	}
-	return len(line), nil
+	return nil
+}
+
+// Write is WriteLine for a line of no particular gravity.
+func (s *Sink) Write(line []byte) (int, error) {
+	return len(line), s.WriteLine(zapcore.InfoLevel, line)
+}
+
+// Core is a zapcore.Core that encodes by enc and queues the lines. Any goroutine.
+func (s *Sink) Core(enc zapcore.Encoder, level zapcore.LevelEnabler) zapcore.Core {
+	return &sinkCore{level, enc, s}
+}
+
+type sinkCore struct {
+	zapcore.LevelEnabler
+	enc  zapcore.Encoder
+	sink *Sink
+}
+
+func (c *sinkCore) With(fields []zapcore.Field) zapcore.Core {
+	enc := c.enc.Clone()
+	for i := range fields {
+		fields[i].AddTo(enc)
+	}
+	return &sinkCore{c.LevelEnabler, enc, c.sink}
+}
+
+func (c *sinkCore) Check(e zapcore.Entry, ce *zapcore.CheckedEntry) *zapcore.CheckedEntry {
+	if c.Enabled(e.Level) {
+		return ce.AddCore(e, c)
+	}
+	return ce
+}
+
+func (c *sinkCore) Sync() error { return nil }
+
+func (c *sinkCore) Write(e zapcore.Entry, fields []zapcore.Field) error {
+	buf, err := c.enc.EncodeEntry(e, fields)
+	if err != nil {
+		return err
+	}
+	defer buf.Free()
+	return c.sink.WriteLine(e.Level, buf.Bytes())
 }
 
 // Sync does nothing: use Close.
@@ -63,16 +128,16 @@ func (s *Sink) Close(patience time.Duration) bool {
 	}
 }
 
-func (s *Sink) run(w io.Writer) {
+func (s *Sink) run(out Output) {
 	defer close(s.done)
 	var told uint64
-	write := func(line []byte) {
+	write := func(line levelled) {
 		if n := s.dropped.Load(); n > told {
-			if _, err := w.Write(s.lost(n - told)); err == nil {
+			if err := out.WriteLine(zapcore.WarnLevel, s.lost(n-told)); err == nil {
 				told = n
 			}
 		}
-		if _, err := w.Write(line); err != nil {
+		if err := out.WriteLine(line.level, line.text); err != nil {
 			s.dropped.Add(1)
 		}
 	}
