@@ -37,6 +37,8 @@ const (
 
 	BadRESP // not a command as Redis's clients write it, or one that only looks like it
 	BadMQTT // not a packet that an MQTT client may send at that point
+
+	BadSignature // a signed frame that was altered, repeated, left out or moved
 	faultCount
 )
 
@@ -73,6 +75,7 @@ var faultText = [Faults][2]string{
 	BadClientHello:      {"bad-client-hello", "the TLS ClientHello is malformed"},
 	BadRESP:             {"bad-resp", "the command is not well-formed RESP"},
 	BadMQTT:             {"bad-mqtt", "the packet is not one that an MQTT client may send here"},
+	BadSignature:        {"bad-signature", "the signed frame was altered, or is not the next one of this connection"},
 	ClientHelloTooLarge: {"client-hello-too-large", "the TLS ClientHello exceeds the limit"},
 }
 
