@@ -1,0 +1,275 @@
+// Package attempts limits guessing: how often somebody may fail to log in. It decides before an attempt and is told when
+// one succeeds; it knows no protocol and no password. A fixed amount of memory, a few atomic operations an attempt, no lock.
+//
+// Three buckets count attempts that have not succeeded:
+//
+//   - of the source, for whatever account: who tries one password on many accounts;
+//   - of the pair of account and source: who tries many passwords on one account;
+//   - of the account, from all sources that it has not been logged in from of late: who tries from many addresses.
+//
+// The last one must not lock the owner out, so it is not asked for a source that has logged in to this account within Config.Remember. Such a
+// source has its own two buckets left, like everybody. What it cannot do: an owner at a new address, while a flood of guesses keeps the account's
+// bucket empty, waits for a token beside the flood; and whoever shares the owner's address shares the pair's bucket.
+//
+// Sources are those of the guard: an IPv4 address, or the /64 of an IPv6 address (guard/source).
+package attempts
+
+import (
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"sync/atomic"
+	"time"
+
+	"weir/guard/bucket"
+	"weir/guard/mono"
+	"weir/guard/source"
+)
+
+// Rate is how many attempts may fail: Burst at once, and then Tokens in each Per.
+type Rate struct {
+	Tokens int
+	Per    time.Duration
+	Burst  int
+}
+
+// Config is the limits. The zero value of a field means its default.
+type Config struct {
+	// Source limits one source on all accounts. Default 20, then 20 a minute: a person who mistypes, behind an address with others. Too high and
+	// one machine tries a common password on every account; too low and an office is shut out on Monday morning.
+	Source Rate
+	// Pair limits one source on one account. Default 5, then 2 a minute: 2,900 guesses a day.
+	Pair Rate
+	// Account limits all sources together that have not logged in to an account of late. Default 30, then 6 a minute: 8,700 guesses a day, from
+	// however many addresses.
+	Account Rate
+	// Remember is how long a source that has logged in to an account is exempt from Account. Default 30 days, at most 45.
+	Remember time.Duration
+	// Places is how many sources, pairs and accounts each are kept, a power of two from 64 to 2^24. Default 65,536: 512 KiB for each of the
+	// three tables and 512 KiB for who has logged in. When there are more, those are forgotten that have failed least.
+	Places int
+}
+
+// Default is the limits in force when nothing is said.
+func Default() Config {
+	return Config{
+		Source:   Rate{20, time.Minute, 20},
+		Pair:     Rate{2, time.Minute, 5},
+		Account:  Rate{6, time.Minute, 30},
+		Remember: 30 * 24 * time.Hour,
+		Places:   1 << 16,
+	}
+}
+
+// Validate names the field that is out of range.
+func (c Config) Validate() error {
+	for name, r := range map[string]Rate{"Source": c.Source, "Pair": c.Pair, "Account": c.Account} {
+		if r == (Rate{}) {
+			continue
+		}
+		if r.Tokens < 1 || r.Tokens > 1_000_000 || r.Burst < 1 || r.Burst > 1_000_000 || r.Per < time.Second || r.Per > 24*time.Hour {
+			return fmt.Errorf("%s: must be 1 to 1000000 at once and in each 1s to 24h", name)
+		}
+	}
+	switch {
+	case c.Remember < 0 || c.Remember > maxRemember:
+		return errors.New("remember: must be 0 to 1080h")
+	case c.Places != 0 && (c.Places < 64 || c.Places > 1<<24 || c.Places&(c.Places-1) != 0):
+		return errors.New("places: must be a power of two from 64 to 16777216")
+	}
+	return nil
+}
+
+// Why is which limit an attempt has met.
+type Why uint8
+
+const (
+	OK        Why = iota // it may go on
+	BySource             // the source has failed too often
+	ByPair               // the source has failed too often on this account
+	ByAccount            // the account was failed on too often by strangers
+)
+
+// String is a short word for logs and metrics.
+func (w Why) String() string { return [...]string{"ok", "source", "pair", "account"}[w&3] }
+
+// Limiter counts the attempts of a whole server. Its methods may be called by any goroutine. Clocks of callers may be a second
+// apart (bucket.Slack).
+type Limiter struct {
+	seed                  maphash.Seed
+	sources               source.Hash
+	source, pair, account *bucket.Table
+	known                 known
+}
+
+// New makes a Limiter, or panics where Validate has an error.
+func New(c Config) *Limiter {
+	if err := c.Validate(); err != nil {
+		panic("attempts: " + err.Error())
+	}
+	d := Default()
+	if c.Source == (Rate{}) {
+		c.Source = d.Source
+	}
+	if c.Pair == (Rate{}) {
+		c.Pair = d.Pair
+	}
+	if c.Account == (Rate{}) {
+		c.Account = d.Account
+	}
+	if c.Remember == 0 {
+		c.Remember = d.Remember
+	}
+	if c.Places == 0 {
+		c.Places = d.Places
+	}
+	table := func(r Rate, lane bucket.Lane) *bucket.Table {
+		return bucket.New(c.Places, bucket.Limit{Tokens: int64(r.Tokens), Per: r.Per, Burst: int64(r.Burst)}, lane)
+	}
+	l := &Limiter{seed: maphash.MakeSeed(), sources: source.NewHash(), source: table(c.Source, 0), pair: table(c.Pair, 1), account: table(c.Account, 2)}
+	l.known = known{sets: make([][ways]atomic.Uint64, c.Places/ways), remember: uint32(c.Remember / tick)}
+	return l
+}
+
+// Bytes is the memory that the Limiter occupies.
+func (l *Limiter) Bytes() int64 {
+	return l.source.Bytes() + l.pair.Bytes() + l.account.Bytes() + int64(len(l.known.sets))*ways*8
+}
+
+// Sweep forgets what has passed; to be called every few seconds, or more often.
+func (l *Limiter) Sweep(now mono.Time) {
+	l.source.Sweep(now)
+	l.pair.Sweep(now)
+	l.account.Sweep(now)
+}
+
+// hashes are an account's and a pair's places. Both are keyed: nobody outside can choose names or addresses that meet.
+func (l *Limiter) hashes(src source.Key, account string) (ofSource, ofPair, ofAccount uint64) {
+	ofAccount = maphash.String(l.seed, account)
+	ofSource = l.sources.Sum2(src.Bits, uint64(src.Family))
+	return ofSource, l.sources.Sum2(ofSource, ofAccount), ofAccount
+}
+
+// May asks for an attempt of a source on an account, "" when it is not known which: then only the source counts. It is
+// charged at once, so that a thousand attempts side by side are no more than one after another; who is refused is not charged.
+func (l *Limiter) May(src source.Key, account string, now mono.Time) Why {
+	ofSource, ofPair, ofAccount := l.hashes(src, account)
+	hs, hp, ha := bucket.HandleOf(ofSource), bucket.HandleOf(ofPair), bucket.HandleOf(ofAccount)
+	if !l.source.Allow(&hs, 1, now) {
+		return BySource
+	}
+	if account == "" {
+		return OK
+	}
+	if !l.pair.Allow(&hp, 1, now) {
+		l.source.Refund(&hs, 1, now)
+		return ByPair
+	}
+	if !l.known.has(ofAccount, ofPair, now) && !l.account.Allow(&ha, 1, now) {
+		l.source.Refund(&hs, 1, now)
+		l.pair.Refund(&hp, 1, now)
+		return ByAccount
+	}
+	return OK
+}
+
+// Passed says that an attempt that May has let on has succeeded: what it was charged is given back, and the account knows the source
+// from now on. Failures before it stay: a success of somebody who shares the address buys no guesses.
+func (l *Limiter) Passed(src source.Key, account string, now mono.Time) {
+	ofSource, ofPair, ofAccount := l.hashes(src, account)
+	h := bucket.HandleOf(ofSource)
+	l.source.Refund(&h, 1, now)
+	if account == "" {
+		return
+	}
+	h = bucket.HandleOf(ofPair)
+	l.pair.Refund(&h, 1, now)
+	if !l.known.has(ofAccount, ofPair, now) {
+		h = bucket.HandleOf(ofAccount)
+		l.account.Refund(&h, 1, now)
+	}
+	l.known.add(ofAccount, ofPair, now)
+}
+
+const (
+	ways        = 8
+	tick        = time.Minute
+	maxRemember = 45 * 24 * time.Hour
+)
+
+// known remembers which sources have logged in to which accounts: tag<<32 | minutes. A set of 8 places belongs to an account, and to those that share
+// it by chance, so who logs in to an account of their own from any number of addresses makes others forget nobody.
+type known struct {
+	sets     [][ways]atomic.Uint64
+	remember uint32 // minutes
+}
+
+func (k *known) place(ofAccount, ofPair uint64) (set *[ways]atomic.Uint64, tag uint64) {
+	return &k.sets[ofAccount%uint64(len(k.sets))], max(1, ofPair>>32)
+}
+
+func minutes(now mono.Time) uint32 { return uint32(time.Duration(now) / tick) }
+
+func (k *known) has(ofAccount, ofPair uint64, now mono.Time) bool {
+	set, tag := k.place(ofAccount, ofPair)
+	at := minutes(now)
+	found := false
+	for i := range set {
+		w := set[i].Load()
+		// A clock that is a little behind takes what is new for new.
+		found = found || w>>32 == tag && int32(at-uint32(w)) < int32(k.remember)
+	}
+	return found
+}
+
+// add takes the place that the pair has, an empty one, or that of the one that logged in longest ago.
+func (k *known) add(ofAccount, ofPair uint64, now mono.Time) {
+	set, tag := k.place(ofAccount, ofPair)
+	at := minutes(now)
+	for range ways {
+		victim, oldest := 0, int64(-1)
+		for i := range set {
+			w := set[i].Load()
+			if w>>32 == tag {
+				victim = i
+				break
+			}
+			age := int64(int32(at - uint32(w)))
+			if w == 0 {
+				age = 1 << 40
+			}
+			if age > oldest {
+				victim, oldest = i, age
+			}
+		}
+		w := set[victim].Load()
+		if set[victim].CompareAndSwap(w, tag<<32|uint64(at)) {
+			return
+		}
+	}
+}
+
+// Gate is a Limiter for one exchange of package sasl: a sasl.Gate.
+type Gate struct {
+	Limiter *Limiter
+	Source  source.Key
+	Now     func() mono.Time // nil is mono.Now
+	// Refused is which limit the attempt has met, OK for none.
+	Refused Why
+}
+
+// May asks for an attempt on an account.
+func (g *Gate) May(account string) bool {
+	g.Refused = g.Limiter.May(g.Source, account, g.now())
+	return g.Refused == OK
+}
+
+// Passed tells of a success.
+func (g *Gate) Passed(account string) { g.Limiter.Passed(g.Source, account, g.now()) }
+
+func (g *Gate) now() mono.Time {
+	if g.Now == nil {
+		return mono.Now()
+	}
+	return g.Now()
+}
