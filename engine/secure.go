@@ -170,6 +170,7 @@ func (c *conn) TLS() *service.TLS {
 	t := &service.TLS{
 		Version: tls.VersionName(s.Version), CipherSuite: tls.CipherSuiteName(s.CipherSuite),
 		ServerName: s.ServerName, Protocol: s.NegotiatedProtocol, Resumed: s.DidResume,
+		Export: s.ExportKeyingMaterial,
 	}
 	switch {
 	case c.ln.VerifiedClient != nil:

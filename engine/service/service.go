@@ -191,6 +191,13 @@ type TLS struct {
 	// Client is the client's certificate, whose chain was verified against the listener's CAs; nil
 	// without one. Not to be changed.
 	Client *x509.Certificate
+	// Export derives bytes that only the two ends of this connection know (RFC 5705; RFC 8446 7.5).
+	Export func(label string, context []byte, length int) ([]byte, error)
+}
+
+// ExportKeyingMaterial is Export.
+func (t *TLS) ExportKeyingMaterial(label string, context []byte, length int) ([]byte, error) {
+	return t.Export(label, context, length)
 }
 
 // ClientName is the name in the client's verified certificate: its first DNS name, e-mail address or

@@ -24,6 +24,7 @@ var arrows = map[string][]string{
 	"engine/auth/accounts": {},
 	"engine/auth/sasl":     {"engine/auth/accounts"},
 	"engine/auth/attempts": {"guard/mono", "guard/source", "guard/bucket"},
+	"engine/auth/gate":     {"engine/service", "engine/auth/accounts", "engine/auth/sasl", "engine/auth/attempts", "codec", "codec/", "guard/mono", "guard/source"},
 	"engine/auth/client":   {"codec", "codec/length", "codec/signed", "engine/auth/sasl"},
 	"engine/service":       {"codec"},
 	"engine/service/echo":  {"engine/service", "codec", "codec/"},

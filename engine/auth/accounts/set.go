@@ -97,6 +97,17 @@ func (s *Set) Still(name string, v *Verifier) (Login, bool) {
 	return Login{Account: a.Name, Scopes: a.Scopes}, true
 }
 
+// Named returns the login of an account that somebody has proved to be in another way, by a certificate,
+// if it is there and enabled.
+func (s *Set) Named(name string) (Login, bool) {
+	prepared, err := PrepareName(name)
+	i, known := s.byName[prepared]
+	if err != nil || !known || s.accounts[i].Disabled {
+		return Login{}, false
+	}
+	return Login{Account: s.accounts[i].Name, Scopes: s.accounts[i].Scopes}, true
+}
+
 // CheckPassword checks a password that was sent as such (HTTP Basic, MQTT). It computes 600,000
 // iterations, 0.1 to 0.3 s of a core, for known and unknown names alike: on workers only, and behind package attempts.
 func (s *Set) CheckPassword(name, password string) (Login, bool) {

@@ -191,6 +191,13 @@ func (l *Limiter) Passed(src source.Key, account string, now mono.Time) {
 	l.known.add(ofAccount, ofPair, now)
 }
 
+// Knows reports whether a source has logged in to an account of late, so that strangers cannot keep it
+// out.
+func (l *Limiter) Knows(src source.Key, account string, now mono.Time) bool {
+	_, ofPair, ofAccount := l.hashes(src, account)
+	return account != "" && l.known.has(ofAccount, ofPair, now)
+}
+
 const (
 	ways        = 8
 	tick        = time.Minute

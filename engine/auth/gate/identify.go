@@ -1,0 +1,221 @@
+package gate
+
+import (
+	"bytes"
+	"encoding/base64"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"weir/codec/http1"
+	"weir/engine/auth/accounts"
+	"weir/engine/auth/attempts"
+	"weir/engine/service"
+	"weir/guard/mono"
+	"weir/guard/source"
+)
+
+// finding is what came of asking who has sent a request.
+type finding uint8
+
+const (
+	known   finding = iota
+	nobody          // it says nothing of who it is
+	wrong           // it could not prove it
+	limited         // it has failed too often
+	waits           // a worker is at it
+	busy            // no worker has the time
+)
+
+const bearerScheme, basicScheme = "bearer", "basic"
+
+// mostCredentials is the longest value of Authorization that is looked at: a name of 128 bytes and a
+// password of 1 KiB are 1.5 KiB in base64.
+const mostCredentials = 2 << 10
+
+// identify says who has sent a request, and by which scheme that was to be proved.
+func (s *webSession) identify(c service.Conn, r *http1.Request) (login accounts.Login, how string, f finding) {
+	i := r.Next("authorization", 0)
+	if i < 0 {
+		login, f = s.byCertificate(c)
+		return login, "", f
+	}
+	_, value := r.Field(i)
+	scheme, rest, _ := bytes.Cut(value, []byte{' '})
+	rest = bytes.TrimLeft(rest, " ")
+	switch {
+	case r.Next("authorization", i+1) >= 0 || len(value) > mostCredentials:
+	case strings.EqualFold(string(scheme), bearerScheme):
+		login, f = s.byToken(c, rest)
+		return login, bearerScheme, f
+	case strings.EqualFold(string(scheme), basicScheme):
+		login, f = s.byPassword(c, rest)
+		return login, basicScheme, f
+	}
+	return login, "", s.failed(c, "", "authorization")
+}
+
+// byCertificate takes the name in a client certificate for an account's.
+func (s *webSession) byCertificate(c service.Conn) (accounts.Login, finding) {
+	if !s.asked {
+		s.asked = true
+		if t := c.TLS(); t != nil {
+			s.certificate = t.ClientName()
+		}
+	}
+	if s.certificate == "" {
+		return accounts.Login{}, nobody
+	}
+	login, ok := s.o.cfg.Accounts().Named(s.certificate)
+	if !ok {
+		return login, nobody
+	}
+	s.tell(c, login, "certificate", s.o.digest(login.Account, ""))
+	return login, known
+}
+
+// byToken takes a bearer token. One that is right costs no attempt; whether it is takes the same time for
+// all.
+func (s *webSession) byToken(c service.Conn, token []byte) (accounts.Login, finding) {
+	login, ok := s.o.cfg.Accounts().Token(token, s.o.cfg.Now())
+	if !ok {
+		if why := s.may(c, ""); why != attempts.OK {
+			return login, s.limited(c, "", why)
+		}
+		return login, s.failed(c, "", bearerScheme)
+	}
+	s.tell(c, login, bearerScheme+" "+login.Token, s.o.digest(login.Account, string(token)))
+	return login, known
+}
+
+// byPassword takes a name and a password. One that was right of late costs a look-up; else a worker hashes it, if the limits and the Hasher let
+// it.
+func (s *webSession) byPassword(c service.Conn, b64 []byte) (login accounts.Login, f finding) {
+	o := s.o
+	plain := make([]byte, base64.StdEncoding.DecodedLen(len(b64)))
+	n, err := base64.StdEncoding.Strict().Decode(plain, b64)
+	name, password, found := strings.Cut(string(plain[:n]), ":")
+	if err != nil || !found {
+		return login, s.failed(c, "", basicScheme)
+	}
+	prepared, err := accounts.PrepareName(name)
+	if err != nil {
+		prepared = ""
+	}
+	now := mono.Time(c.Now())
+	key := o.digest(name, password)
+	login, ok := o.recall(key, now)
+	done := s.checked
+	s.checked = nil
+	switch {
+	case ok:
+		s.tell(c, login, basicScheme, key)
+		return login, known
+	case done != nil && done.key == key: // it was hashed, and is wrong, or not good any more
+		return login, s.failed(c, prepared, basicScheme)
+	}
+	familiar := false
+	if src, ok := s.source(c); ok && o.cfg.Limiter != nil {
+		familiar = o.cfg.Limiter.Knows(src, prepared, now)
+	}
+	if !o.cfg.Hasher.begin(familiar) {
+		return login, busy // and it is no attempt
+	}
+	if why := s.may(c, prepared); why != attempts.OK {
+		o.cfg.Hasher.release(familiar)
+		return login, s.limited(c, prepared, why)
+	}
+	set := o.cfg.Accounts()
+	done = &checked{key: key}
+	var verifier accounts.Verifier
+	hash := func() {
+		defer o.cfg.Hasher.end(familiar, mono.Now())
+		_, done.ok = set.CheckPassword(name, password)
+		verifier, _ = set.Verifier(name)
+	}
+	finish := func() {
+		s.checked = done
+		if done.ok {
+			now := mono.Time(c.Now())
+			o.remember(key, name, verifier, now)
+			if src, ok := s.source(c); ok && o.cfg.Limiter != nil {
+				o.cfg.Limiter.Passed(src, prepared, now)
+			}
+		}
+	}
+	if !c.Work(hash, finish) {
+		o.cfg.Hasher.release(familiar)
+		return login, busy
+	}
+	return login, waits
+}
+
+// tell reports a login, once for a connection and its credentials.
+func (s *webSession) tell(c service.Conn, login accounts.Login, how string, d digest) {
+	if s.told != d {
+		s.told = d
+		c.Report(service.LoggedIn, login.Account, how)
+	}
+}
+
+func (s *webSession) failed(c service.Conn, name, how string) finding {
+	c.Report(service.AuthFailed, name, how)
+	return wrong
+}
+
+func (s *webSession) limited(c service.Conn, name string, why attempts.Why) finding {
+	c.Report(service.AuthAttempts, name, why.String())
+	return limited
+}
+
+// may asks for an attempt.
+func (s *webSession) may(c service.Conn, name string) attempts.Why {
+	src, ok := s.source(c)
+	if !ok || s.o.cfg.Limiter == nil {
+		return attempts.OK
+	}
+	return s.o.cfg.Limiter.May(src, name, mono.Time(c.Now()))
+}
+
+func (s *webSession) source(c service.Conn) (source.Key, bool) { return source.Of(c.Peer().Addr()) }
+
+// Hasher bounds what hashing passwords may cost a machine, however many are shown: one at a time for
+// sources that have not logged in to the account of late, and after each a pause of twice as long as it
+// took, so that a third of a core is the most; and beside it one for those that have. Any goroutine. The
+// zero value is ready for use.
+type Hasher struct {
+	strange, familiar atomic.Bool // one is under way
+	begun             atomic.Int64
+	next              atomic.Int64 // when the next one of a stranger may begin
+}
+
+// begin reports whether a password may be hashed now; end follows.
+func (h *Hasher) begin(familiar bool) bool {
+	if familiar {
+		return h.familiar.CompareAndSwap(false, true)
+	}
+	now := mono.Now()
+	if now < mono.Time(h.next.Load()) || !h.strange.CompareAndSwap(false, true) {
+		return false
+	}
+	h.begun.Store(int64(now))
+	return true
+}
+
+// end follows a hash.
+func (h *Hasher) end(familiar bool, now mono.Time) {
+	if !familiar {
+		took := now.Sub(mono.Time(h.begun.Load()))
+		h.next.Store(int64(now.Add(2 * max(took, time.Millisecond))))
+	}
+	h.release(familiar)
+}
+
+// release is end where nothing was hashed.
+func (h *Hasher) release(familiar bool) {
+	if familiar {
+		h.familiar.Store(false)
+	} else {
+		h.strange.Store(false)
+	}
+}
