@@ -22,6 +22,9 @@ func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 
 // run is main with its surroundings given, but for the environment's variables.
 func run(args []string, stdout, stderr io.Writer) int {
+	if isAccounts(args) {
+		return runAccounts(args, os.Stdin, stdout, stderr)
+	}
 	given, err := parse(args)
 	if errors.Is(err, flag.ErrHelp) {
 		printHelp(stdout)

@@ -9,6 +9,7 @@ import (
 const helpHead = `weir sheds floods and slow attacks on event loops.
 
 Usage: weir [-flag value ...]
+       weir user|token ...      accounts and tokens; weir user -help tells more
 
 Each flag may also be set by an environment variable (-idle-timeout is
 WEIR_IDLE_TIMEOUT) and by a line "idle-timeout 75s" of the file that -config

@@ -32,7 +32,7 @@ type ParseError struct {
 
 func (e *ParseError) Error() string { return fmt.Sprintf("line %d: %s", e.Line, e.What) }
 
-var errEmpty = errors.New("is empty; server user add makes an account")
+var errEmpty = errors.New("is empty; weir user add makes an account")
 
 // Parse reads the text of a file. Its errors are a *ParseError for the first wrong line, or one of the
 // whole.
