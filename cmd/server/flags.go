@@ -14,6 +14,7 @@ import (
 	"weir/guard/bucket"
 	"weir/guard/budget"
 	"weir/internal/acme"
+	"weir/internal/alerts"
 )
 
 // The greatest values that more than one flag shares. Those of the guard are its own; a test holds
@@ -309,6 +310,17 @@ var flags = []group{
 		{name: "max-buffered", kind: size, auto: "a quarter of the memory that the process may use", min: 1 << 20, max: 1 << 50, zero: "no limit but each connection's",
 			setting: func(s *settings) any { return &s.engine.MaxBuffered },
 			help:    "Bytes held for all connections together: partial frames and queued output"},
+	}},
+	{"Alerts", []row{
+		{name: "alert-url", kind: names, unit: "URL", check: alerts.CheckURL, secret: true,
+			setting: func(s *settings) any { return &s.alerts.urls },
+			help:    "Whom to tell, by an HTTP POST of JSON, of what should be known at once: https://HOST/..., or slack+https://HOST/... for the form of Slack and Mattermost. It may hold credentials: only its host is ever logged or printed. May be given several times; a comma in it is written %2C"},
+		{name: "alert-rule", kind: names, unit: "RULE", check: alerts.CheckRule,
+			setting: func(s *settings) any { return &s.alerts.rules },
+			help:    "When to tell them: NAME=SUBJECT:NUMBER/WINDOW/COOLDOWN, such as sheds=shed:1000/10s/5m. Added to the rules that there are, or instead of the one with the same name; NAME=off takes one out. May be given several times; docs/operations.md has the subjects and the rules that there are"},
+		{name: "alert-secret-file", kind: text, unit: "FILE", check: checkPath,
+			setting: func(s *settings) any { return &s.alerts.secretFile },
+			help:    "A file with the secret, of 16 bytes at least, that alerts are signed with by HMAC-SHA-256. Without it they are not signed"},
 	}},
 	{"Process", []row{
 		{name: "loops", kind: count, value: "0", auto: "one per CPU that the process may use", min: 1, max: 256, zero: "automatic",

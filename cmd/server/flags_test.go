@@ -71,6 +71,10 @@ func three(r *row) [3]string {
 		return [3]string{"a.example:1", "192.0.2.1:2", "unix:/run/c"}
 	case r.name == "acme-domain", r.name == "names", r.kind == files, r.kind == text && r.unit == "FILE", r.kind == text && r.unit == "DIRECTORY", r.name == "index":
 		return [3]string{"a.example", "b.example", "c.example"}
+	case r.name == "alert-url":
+		return [3]string{"https://a.example/x", "slack+https://b.example/y", "http://u:p@c.example/?z"}
+	case r.name == "alert-rule":
+		return [3]string{"a=shed:1/1s", "panics=off", "b=descriptors:50%/1m/1h"}
 	case r.name == "acme-email":
 		return [3]string{"a@a.example", "b@b.example", "c@c.example"}
 	case r.name == "acme-directory":
@@ -108,9 +112,12 @@ var beside = map[string][]string{
 	"tls-client-auth": {"-listen=https://:1", "-tls-self-signed", "-tls-client-ca=ca"},
 	"acme-domain":     {"-listen=https://:1"},
 	"index":           {"-files=."},
-	"list":            {"-files=."},
-	"dotfiles":        {"-files=."},
-	"max-age":         {"-files=."},
+
+	"alert-rule":        {"-alert-url=https://a.example"},
+	"alert-secret-file": {"-alert-url=https://a.example"},
+	"list":              {"-files=."},
+	"dotfiles":          {"-files=."},
+	"max-age":           {"-files=."},
 }
 
 func TestEveryFlagInEveryPlace(t *testing.T) {
@@ -237,6 +244,11 @@ func TestWrongInputIsOnePlainLine(t *testing.T) {
 		{[]string{"-listen", "tls-passthrough://:0?to=sni&names=a.example"}, "", "to=sni needs the servers' port here: add sni-port=", 2, "any port?"},
 		{[]string{"-listen", "tcp://:1?to=a.example=b:1"}, "", "to a.example=b:1: servers by name are for tls-passthrough:// only", 2, "bytes name nobody"},
 		{[]string{"-listen", "tcp://:1?to=sni"}, "", "to sni: servers by name are for tls-passthrough:// only", 2, "the same"},
+		{[]string{"-alert-url", "ftp://user:5ecret@a.example/"}, "", "weir: -alert-url (hidden): must be https://HOST/", 2, "no secret is repeated"},
+		{[]string{"-alert-rule", "a=shed:1/1s"}, "", "-alert-rule: nobody is told without -alert-url; give it, or leave this out", 2, "for whom?"},
+		{[]string{"-alert-secret-file", "x"}, "", "-alert-secret-file: nobody is told without -alert-url", 2, "the same"},
+		{[]string{"-alert-url", "https://a.example", "-alert-rule", "x=off"}, "", "-alert-rule: there is no rule x to turn off", 2, "a name that is mistyped"},
+		{[]string{"-alert-url", "https://a.example", "-alert-rule", "a=shed:1/1h"}, "", "-alert-rule a=shed:1/1h: must be NAME=SUBJECT:NUMBER/WINDOW/COOLDOWN such as sheds=shed:1000/10s/5m, or NAME=off: the window is 1s to 10m", 2, "too long"},
 		{[]string{"-to", "[fe80::1%eth0]:1"}, "", "-to [fe80::1%eth0]:1: an address with a zone cannot be connected to", 2, "zones"},
 		{[]string{"-to", "a b:1"}, "", "-to a: must be HOST:PORT", 2, "spaces stand between"},
 		{[]string{"-to", "unix:x"}, "", "-to unix:x: must be unix: and an absolute path of at most 107 bytes", 2, "relative"},
@@ -307,7 +319,11 @@ func TestWrongValueNamesItsFlagAndRange(t *testing.T) {
 		}
 		_, err := parse([]string{"-" + r.name + "=banana"})
 		var wrong *wrongValue
-		if !errors.As(err, &wrong) || !strings.HasPrefix(err.Error(), "-"+r.name+" banana: must be ") || !strings.Contains(err.Error(), r.span()) {
+		shown := "banana"
+		if r.secret {
+			shown = "(hidden)"
+		}
+		if !errors.As(err, &wrong) || !strings.HasPrefix(err.Error(), "-"+r.name+" "+shown+": must be ") || !strings.Contains(err.Error(), r.span()) {
 			t.Errorf("%s: %v", r.name, err)
 		}
 	})

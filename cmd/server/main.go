@@ -10,6 +10,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
+	"strings"
 )
 
 const (
@@ -24,6 +26,12 @@ func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 func run(args []string, stdout, stderr io.Writer) int {
 	if isAccounts(args) {
 		return runAccounts(args, os.Stdin, stdout, stderr)
+	}
+	if len(args) >= 2 && args[0] == "alert" && args[1] == "test" {
+		args = args[2:]
+		if !slices.ContainsFunc(args, isHelp) {
+			return testAlerts(args, stdout, stderr)
+		}
 	}
 	given, err := parse(args)
 	if errors.Is(err, flag.ErrHelp) {
@@ -48,6 +56,9 @@ func run(args []string, stdout, stderr io.Writer) int {
 		if err != nil {
 			return complain(stderr, err)
 		}
+		if _, err := s.alerts.config(); err != nil {
+			return complain(stderr, err)
+		}
 		fmt.Fprintf(stdout, "weir: %s\n", checkText(s, warnings))
 		return exitOK
 	}
@@ -55,6 +66,10 @@ func run(args []string, stdout, stderr io.Writer) int {
 		return complain(stderr, err)
 	}
 	return exitOK
+}
+
+func isHelp(arg string) bool {
+	return strings.TrimLeft(arg, "-") == "help" || strings.TrimLeft(arg, "-") == "h"
 }
 
 // complain says in one line what is wrong, and returns the exit code for it.

@@ -10,6 +10,7 @@ const helpHead = `weir sheds floods and slow attacks on event loops.
 
 Usage: weir [-flag value ...]
        weir user|token ...      accounts and tokens; weir user -help tells more
+       weir alert test [-flag value ...]   send one alert to each -alert-url
 
 Each flag may also be set by an environment variable (-idle-timeout is
 WEIR_IDLE_TIMEOUT) and by a line "idle-timeout 75s" of the file that -config
@@ -88,6 +89,10 @@ func printConfig(w io.Writer, s *settings) {
 				continue
 			}
 			for _, v := range values {
+				if r.secret {
+					fmt.Fprintf(w, "# %s (given, and not shown: it may be a secret)\n", r.name)
+					continue
+				}
 				fmt.Fprintf(w, "%s %s\n", r.name, v)
 			}
 		}

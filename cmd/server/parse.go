@@ -91,6 +91,9 @@ func (r *row) wrong(where, value string) *wrongValue {
 		return wrong
 	}
 	if must := r.store(r.field(&scratch), value); must != "" {
+		if r.secret {
+			value = "(hidden)"
+		}
 		return &wrongValue{where, value, must}
 	}
 	return nil

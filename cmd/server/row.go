@@ -111,6 +111,8 @@ type row struct {
 	setting func(*settings) any
 	limit   func(*limits) any
 
+	secret bool // the value is never printed
+
 	// action rows say what to do instead of what holds; -print-config leaves them out.
 	action bool
 }

@@ -19,6 +19,7 @@ import (
 
 	"weir/engine"
 	"weir/internal/admin"
+	"weir/internal/alerts"
 	"weir/internal/events"
 	"weir/internal/metrics"
 )
@@ -69,7 +70,14 @@ func serve(s *settings, stderr io.Writer) error {
 		return giveUp(err)
 	}
 	defer behind.close()
-	e, err := engine.New(wire(s, id, at, behind, recorder.Tell))
+	alarm, err := openAlerts(s, log)
+	if err != nil {
+		return giveUp(err)
+	}
+	if alarm != nil {
+		defer alarm.Close(alertPatience)
+	}
+	e, err := engine.New(wire(s, id, at, behind, both(recorder.Tell, alarm)))
 	if err != nil {
 		return giveUp(err)
 	}
@@ -88,6 +96,7 @@ func serve(s *settings, stderr io.Writer) error {
 				Sampler: sampler, Config: e.Config(), Tables: func() metrics.Tables { return tables(e.Guard()) },
 				EventsLost: recorder.Dropped, LogLinesLost: sink.Dropped, Certificates: id.expiries, Files: at.stats,
 				Upstreams: func() []metrics.Upstream { return behind.upstreams(s) },
+				Alerts:    func() metrics.Alerts { return alertStats(alarm) },
 				Version:   b.version, Revision: b.revision, GoVersion: b.golang,
 			}),
 			Ready: func() (bool, string) {
@@ -98,6 +107,12 @@ func serve(s *settings, stderr io.Writer) error {
 			},
 			Version:  b.String(),
 			ErrorLog: stdLog(log),
+		})
+	}
+	if alarm != nil {
+		alarm.Watch(func() alerts.Reading {
+			now := sampler.Sample()
+			return reading(s, now, recorder.Dropped(), openFiles(files, now.Conns), behind)
 		})
 	}
 	memory := newTidy()

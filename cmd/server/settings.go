@@ -25,6 +25,8 @@ type settings struct {
 	clientCA              string      // a file, "" for none
 	acme                  acme.Config // without what wiring adds
 
+	alerts alerting
+
 	maxOpenFiles int // for all listeners that serve files together
 
 	limits    limits        // of every listener that does not say otherwise
@@ -184,6 +186,9 @@ func (s *settings) checkTogether(g given) error {
 		s.listeners = append(s.listeners, l)
 	}
 	if err := s.checkFiles(g); err != nil {
+		return err
+	}
+	if err := s.checkAlerts(g); err != nil {
 		return err
 	}
 	return s.checkTLS(g)

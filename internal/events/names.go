@@ -61,6 +61,8 @@ const (
 	AlarmLag         = "loop_lag"
 	AlarmPanics      = "panics"
 	AlarmAccept      = "accept_errors"
+	Alert            = "alert"
+	AlertFailed      = "alert_failed"
 )
 
 // Name describes an event.
@@ -117,4 +119,6 @@ var Names = []Name{
 	{AlarmLag, zapcore.WarnLevel, "a loop ran more than 100 ms late"},
 	{AlarmPanics, zapcore.ErrorLevel, "handlers failed"},
 	{AlarmAccept, zapcore.WarnLevel, "accepts failed"},
+	{Alert, zapcore.WarnLevel, "a rule of -alert-rule was met, and -alert-url is told; `rule`, `key`, `value`, `threshold`, `id`"},
+	{AlertFailed, zapcore.WarnLevel, "an alert could not be delivered; `receiver`, `rule`, `id`, `why`"},
 }

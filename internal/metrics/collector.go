@@ -29,6 +29,7 @@ type Sources struct {
 	Certificates func() []Certificate // in use now; nil is none
 	Files        func() Files         // of all listeners that serve files together; nil is none
 	Upstreams    func() []Upstream    // that are relayed to; nil is none
+	Alerts       func() Alerts        // nil is none
 
 	// Version, Revision and GoVersion are told as weir_build_info.
 	Version, Revision, GoVersion string
@@ -53,6 +54,24 @@ type Upstream struct {
 	Server   string // as configured
 	Up       bool
 	Open     int // connections
+}
+
+// Alerts is what became of alerts.
+type Alerts struct {
+	Rules     []AlertRule
+	Receivers []AlertReceiver
+}
+
+// AlertRule is one rule, by its name.
+type AlertRule struct {
+	Name  string
+	Fired uint64
+}
+
+// AlertReceiver is one receiver, by what may be told of its URL.
+type AlertReceiver struct {
+	Name                string
+	OK, Failed, Dropped uint64
 }
 
 // Metric is one line of the list in docs/operations.md.
@@ -115,6 +134,8 @@ var List = []Metric{
 	{"weir_draining", "gauge", "1 while the server stops.", nil},
 	{"weir_events_dropped_total", "counter", "Security events that were not logged because the recorder's queue was full.", nil},
 	{"weir_log_lines_dropped_total", "counter", "Log lines that were dropped because the log was slow.", nil},
+	{"weir_alerts_fired_total", "counter", "Alerts that a rule (-alert-rule) has made.", []string{"rule"}},
+	{"weir_alert_deliveries_total", "counter", "What became of the alerts for a receiver (-alert-url): ok, failed after all tries, or dropped because its queue was full.", []string{"receiver", "outcome"}},
 	{"weir_build_info", "gauge", "Always 1; the labels tell what runs.", []string{"version", "revision", "goversion"}},
 }
 
@@ -247,6 +268,17 @@ func (c *Collector) Collect(ch chan<- prometheus.Metric) {
 	send("weir_draining", flag(s.Draining))
 	send("weir_events_dropped_total", float64(c.src.EventsLost()))
 	send("weir_log_lines_dropped_total", float64(c.src.LogLinesLost()))
+	if c.src.Alerts != nil {
+		alerts := c.src.Alerts()
+		for _, r := range alerts.Rules {
+			send("weir_alerts_fired_total", float64(r.Fired), r.Name)
+		}
+		for _, r := range alerts.Receivers {
+			send("weir_alert_deliveries_total", float64(r.OK), r.Name, "ok")
+			send("weir_alert_deliveries_total", float64(r.Failed), r.Name, "failed")
+			send("weir_alert_deliveries_total", float64(r.Dropped), r.Name, "dropped")
+		}
+	}
 	send("weir_build_info", 1, c.src.Version, c.src.Revision, c.src.GoVersion)
 }
 

@@ -25,6 +25,9 @@ func sources(snap engine.Snapshot) Sources {
 		Certificates: func() []Certificate {
 			return []Certificate{{"a.example", time.Unix(300, 0)}, {"a.example", time.Unix(200, 0)}, {"b.example", time.Unix(100, 0)}}
 		},
+		Alerts: func() Alerts {
+			return Alerts{[]AlertRule{{"sheds", 2}}, []AlertReceiver{{"https://hooks.example", 1, 2, 3}}}
+		},
 		Upstreams: func() []Upstream {
 			return []Upstream{{"cache", "", "a.example:6379", true, 3}, {"tls", "*.example.org", "a.example:443", false, 0}}
 		},
