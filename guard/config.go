@@ -63,7 +63,7 @@ type Limits struct {
 	FirstFrameTimeout time.Duration
 	// AuthTimeout is the time from accept to the end of authentication, where a service asks for that.
 	// It runs from the first frame on, in place of IdleTimeout and FrameTimeout, and nothing extends it.
-	// Default 0, none (OpenSSH 120 s, PostgreSQL 60 s). ShedAuthTimeout.
+	// Default 10 s (OpenSSH 120 s, PostgreSQL 60 s). ShedAuthTimeout.
 	AuthTimeout time.Duration
 	// FrameTimeout is the time from a frame's or head's first byte to its last. A frame (not a
 	// head) may take longer only while its average stays at MinRate or above. Arriving bytes
@@ -106,6 +106,7 @@ func DefaultLimits() Limits {
 		ProxyTimeout:      3 * time.Second,
 		HandshakeTimeout:  5 * time.Second,
 		FirstFrameTimeout: 5 * time.Second,
+		AuthTimeout:       10 * time.Second,
 		FrameTimeout:      10 * time.Second,
 		IdleTimeout:       75 * time.Second,
 		HalfCloseTimeout:  30 * time.Second,

@@ -61,6 +61,10 @@ func three(r *row) [3]string {
 		return [3]string{"bench", "bench", "bench"}
 	case r.name == "log-level":
 		return [3]string{"debug", "warn", "error"}
+	case r.name == "sign":
+		return [3]string{"off", "required", "off"}
+	case r.name == "scope":
+		return [3]string{"a", "/b=c", "PUT:/d=e"}
 	case r.name == "log-to":
 		return [3]string{"syslog", "journal", "file:/l"}
 	case r.name == "tls-client-auth":
@@ -112,6 +116,7 @@ var beside = map[string][]string{
 	"tls-client-auth": {"-listen=https://:1", "-tls-self-signed", "-tls-client-ca=ca"},
 	"acme-domain":     {"-listen=https://:1"},
 	"index":           {"-files=."},
+	"auth":            {"-users=u"},
 
 	"alert-rule":        {"-alert-url=https://a.example"},
 	"alert-secret-file": {"-alert-url=https://a.example"},
@@ -314,7 +319,7 @@ func TestWrongValueNamesItsFlagAndRange(t *testing.T) {
 		switch {
 		case r.kind == text && r.check == nil, r.kind == listURLs:
 			return
-		case r.kind == files, r.unit == "FILE", r.unit == "DIRECTORY", r.name == "acme-domain", r.name == "index", r.name == "to-name", r.name == "names":
+		case r.kind == files, r.unit == "FILE", r.unit == "DIRECTORY", r.name == "acme-domain", r.name == "index", r.name == "to-name", r.name == "names", r.name == "scope":
 			return // a banana is as good a name as others
 		}
 		_, err := parse([]string{"-" + r.name + "=banana"})

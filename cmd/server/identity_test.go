@@ -93,7 +93,7 @@ func TestPoliciesOfListeners(t *testing.T) {
 			t.Errorf("%s: %x %v %v", c.listener, cfg.MinVersion, cfg.ClientAuth, cfg.NextProtos)
 		}
 	}
-	for _, l := range wire(s, id, nil, nil, nil).Listeners {
+	for _, l := range wire(s, id, nil, nil, nil, nil).Listeners {
 		if (l.TLS == nil) != (l.Name == "plain") || (l.Limits.SourceHandshakeRate == 0) != (l.Name == "plain") {
 			t.Errorf("%s is wired wrongly", l.Name)
 		}
@@ -129,7 +129,7 @@ func TestProxyFromIsWired(t *testing.T) {
 	clean(t)
 	s := mustResolve(t, "-listen=http://:1", "-listen=http://:2?proxy-from=off", "-listen=http://:3?proxy-from=192.0.2.1", "-listen=http://unix:/run/x", "-proxy-from=10.0.0.0/8,::1")
 	want := []string{"[10.0.0.0/8 ::1/128]", "[]", "[192.0.2.1/32]", "[]"}
-	for i, l := range wire(s, nil, nil, nil, nil).Listeners {
+	for i, l := range wire(s, nil, nil, nil, nil, nil).Listeners {
 		if got := fmt.Sprint(l.ProxyFrom); got != want[i] {
 			t.Errorf("%s: %s, want %s", l.Name, got, want[i])
 		}

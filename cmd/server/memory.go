@@ -90,7 +90,7 @@ func tlsTerms(s *settings, conns int64) []term {
 // greatest of the listeners' limits each, or -max-buffered in all.
 func bufferTerm(s *settings, conns int64) term {
 	var each int64
-	for i, l := range wire(s, nil, nil, nil, nil).Listeners {
+	for i, l := range wire(s, nil, nil, nil, nil, nil).Listeners {
 		holds := int64(l.MaxIn) + int64(l.MaxOut)
 		if s.listeners[i].isTLS() {
 			holds += tlsRecord

@@ -24,6 +24,7 @@ type limits struct {
 	list, dotFiles bool
 	maxAge         time.Duration
 	relay          relaying
+	auth           proving
 }
 
 // kind says how a flag's value is written.

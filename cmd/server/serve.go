@@ -70,6 +70,11 @@ func serve(s *settings, stderr io.Writer) error {
 		return giveUp(err)
 	}
 	defer behind.close()
+	in, err := openDoors(s, log)
+	if err != nil {
+		return giveUp(err)
+	}
+	defer in.close()
 	alarm, err := openAlerts(s, log)
 	if err != nil {
 		return giveUp(err)
@@ -77,7 +82,7 @@ func serve(s *settings, stderr io.Writer) error {
 	if alarm != nil {
 		defer alarm.Close(alertPatience)
 	}
-	e, err := engine.New(wire(s, id, at, behind, both(recorder.Tell, alarm)))
+	e, err := engine.New(wire(s, id, at, behind, in, both(recorder.Tell, alarm)))
 	if err != nil {
 		return giveUp(err)
 	}
@@ -135,7 +140,7 @@ func serve(s *settings, stderr io.Writer) error {
 		if reopenLog != nil {
 			_ = reopenLog() // what cannot be written is counted
 		}
-		reload(id, log)
+		reload(id, in, log)
 	})
 
 	expiry.close()
@@ -198,8 +203,11 @@ func root(err error) error {
 // supervisor (timeout, make, go run) signal the process and then its group.
 const sameSignal = 250 * time.Millisecond
 
-// reload reads certificates again, as SIGHUP asks for. What changed is logged by hooks.
-func reload(id *identity, log *zap.Logger) {
+// reload reads certificates and accounts again, as SIGHUP asks for. What changed is logged by hooks.
+func reload(id *identity, in *doors, log *zap.Logger) {
+	if in != nil {
+		_, _ = in.store.Reload() // it tells of both
+	}
 	event := zap.String("event", events.Signal)
 	if id == nil {
 		log.Info("SIGHUP: there are no certificates to read again; restart to change anything else", event)

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"weir/engine"
+	"weir/engine/auth/attempts"
 	static "weir/engine/service/files"
 	"weir/guard"
 	"weir/internal/acme"
@@ -26,6 +27,9 @@ type settings struct {
 	acme                  acme.Config // without what wiring adds
 
 	alerts alerting
+
+	users    string // a file of accounts, "" for none
+	attempts attempts.Config
 
 	maxOpenFiles int // for all listeners that serve files together
 
@@ -57,7 +61,7 @@ func (r *row) mustStore(field any, value string) {
 // given, then what depends on the machine. Its errors are *wrongValue, but for a machine that
 // cannot serve at all.
 func resolve(g given, m machine) (*settings, error) {
-	s := &settings{machine: m, engine: engine.Config{Guard: guard.DefaultConfig()}}
+	s := &settings{machine: m, engine: engine.Config{Guard: guard.DefaultConfig()}, attempts: attempts.Default()}
 	profile := "default"
 	if said, ok := g["profile"]; ok {
 		profile = said.values[0]
@@ -173,7 +177,11 @@ func (s *settings) checkTogether(g given) error {
 		case places[place] && !strings.HasSuffix(l.address, ":0"):
 			return &wrongValue{g.where("listen"), text, "another listener has the same address"}
 		}
-		if must := l.checkRelay(); must != "" {
+		must := l.checkRelay()
+		if must == "" {
+			must = l.checkAuth(s)
+		}
+		if must != "" {
 			return &wrongValue{g.where("listen"), text, must}
 		}
 		names[l.name], places[place] = true, true

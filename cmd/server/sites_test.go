@@ -18,7 +18,7 @@ func TestFilesAreWired(t *testing.T) {
 	}
 	defer at.close()
 	want := []string{"files", "files", "echo"}
-	for i, l := range wire(s, nil, at, nil, nil).Listeners {
+	for i, l := range wire(s, nil, at, nil, nil, nil).Listeners {
 		if l.Service.Name() != want[i] {
 			t.Errorf("%s: %s", l.Name, l.Service.Name())
 		}

@@ -8,6 +8,7 @@ import (
 	"weir/codec/mqtt"
 	"weir/codec/resp"
 	"weir/engine"
+	"weir/engine/auth/sasl"
 	"weir/engine/certs"
 	"weir/engine/service"
 	"weir/engine/service/echo"
@@ -25,9 +26,9 @@ var httpFloor = int64(http1.Default().MaxTrailers + http1.Default().MaxExtension
 const relayIn = 64 << 10
 
 // wire makes the engine's configuration of s, which resolve has checked, with the certificates of id, the
-// directories of at and the servers in behind.
+// directories of at, the servers in behind, and in to let in who has proved who it is.
 // This is the only place that says which service answers at which scheme.
-func wire(s *settings, id *identity, at sites, behind pools, tell func(engine.Event)) engine.Config {
+func wire(s *settings, id *identity, at sites, behind pools, in *doors, tell func(engine.Event)) engine.Config {
 	cfg := s.engine
 	cfg.Events = tell
 	cfg.Listeners = nil
@@ -67,6 +68,10 @@ func wire(s *settings, id *identity, at sites, behind pools, tell func(engine.Ev
 				answers = relay.Lines(behind.at(i), int(l.limits.maxLine))
 			}
 			maxIn = l.limits.maxLine + int64(len("\r\n"))
+		}
+		if l.asks() {
+			answers = in.guard(l, answers)
+			maxIn = max(maxIn, sasl.MaxMessage+length.HeaderBytes)
 		}
 		limits := l.limits.Limits
 		if !l.isTLS() {

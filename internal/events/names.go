@@ -39,6 +39,10 @@ const (
 	UpstreamDown     = "upstream_down"
 	UpstreamInsecure = "upstream_insecure"
 
+	// Of accounts.
+	AccountsReloaded     = "accounts_reloaded"
+	AccountsReloadFailed = "accounts_reload_failed"
+
 	// Of certificates.
 	CertificateReloaded     = "certificate_reloaded"
 	CertificateReloadFailed = "certificate_reload_failed"
@@ -100,6 +104,8 @@ var Names = []Name{
 	{UpstreamUp, zapcore.InfoLevel, "a server behind is up again"},
 	{UpstreamDown, zapcore.WarnLevel, "a server behind is down; `why`"},
 	{UpstreamInsecure, zapcore.WarnLevel, "certificates of servers behind are not checked"},
+	{AccountsReloaded, zapcore.InfoLevel, "the accounts were replaced while running"},
+	{AccountsReloadFailed, zapcore.ErrorLevel, "they could not be; the old ones stay"},
 	{CertificateReloaded, zapcore.InfoLevel, "a certificate was replaced while running"},
 	{CertificateReloadFailed, zapcore.ErrorLevel, "it could not be; the old one stays"},
 	{ClientCAReloaded, zapcore.InfoLevel, "the client CA was replaced"},

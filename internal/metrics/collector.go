@@ -110,6 +110,7 @@ var List = []Metric{
 	{"weir_tls_handshakes_limit", "gauge", "TLS handshakes that may be under way (-max-handshakes).", nil},
 	{"weir_tls_handshakes_queued", "gauge", "TLS handshakes that wait for a worker.", nil},
 	{"weir_certificate_expiry_timestamp_seconds", "gauge", "When a certificate expires, in Unix time, the roots of client certificates being called client CA; of several with one name the earliest.", []string{"name"}},
+	{"weir_logins_total", "counter", "Peers that have proved who they are: connections, and credentials new to one. What failed is in weir_shed_total, by the reasons auth-failed, auth-attempts, auth-timeout and scope.", nil},
 	{"weir_upstream_connections", "gauge", "Open connections to servers behind, those included that are being made.", nil},
 	{"weir_upstream_connects_total", "counter", "Attempts to connect to a server behind.", nil},
 	{"weir_upstream_reused_total", "counter", "Requests that went over a connection to a server which an earlier one had used.", nil},
@@ -231,6 +232,7 @@ func (c *Collector) Collect(ch chan<- prometheus.Metric) {
 	for name, expiry := range c.expiries() {
 		send("weir_certificate_expiry_timestamp_seconds", float64(expiry.Unix()), name)
 	}
+	send("weir_logins_total", float64(s.Logins))
 	send("weir_upstream_connections", float64(s.Upstreams))
 	send("weir_upstream_connects_total", float64(s.UpstreamsDialled))
 	send("weir_upstream_reused_total", float64(s.UpstreamsReused))

@@ -12,6 +12,7 @@ import (
 	"weir/engine/auth/attempts"
 	"weir/engine/service"
 	"weir/guard/mono"
+	"weir/guard/source"
 )
 
 // Web is how clients of HTTP prove who they are: by Basic (RFC 7617) with a password, by a bearer token
@@ -50,7 +51,7 @@ type web struct {
 func (w web) Name() string { return w.inner.Name() }
 
 func (w web) ForLoop() service.Opener {
-	o := &webOpener{web: w, opener: w.inner.ForLoop(), req: http1.NewRequest(http1.Limits{MaxHead: w.cfg.MaxHeader}), known: map[digest]remembered{}}
+	o := &webOpener{web: w, opener: w.inner.ForLoop(), req: http1.NewRequest(http1.Limits{MaxHead: w.cfg.MaxHeader}), known: map[digest]remembered{}, queue: map[source.Key]int{}}
 	_, _ = rand.Read(o.key[:]) // never fails: crypto/rand.Read
 	return o
 }
@@ -68,6 +69,8 @@ type webOpener struct {
 	// password under a key that nobody has.
 	key   digest
 	known map[digest]remembered
+	queue map[source.Key]int // requests that wait for their turn to be hashed
+	n     int                // of them
 }
 
 type remembered struct {
@@ -133,11 +136,11 @@ type webSession struct {
 	service.Session // of the service behind
 	o               *webOpener
 	passing         bool   // the service behind has not taken all of a head that was let pass
-	waiting         bool   // a worker hashes the password of the request that is offered again
 	asked           bool   // the certificate was looked at
 	certificate     string // the name in it, "" for none
 	checked         *checked
-	told            digest // the credentials that were told of as a login last, hashed
+	since           mono.Time // when the present request began to wait for its turn; 0: it does not
+	told            digest    // the credentials that were told of as a login last, hashed
 }
 
 // checked is what a worker has found of a password, for the request that waits for it.

@@ -105,6 +105,9 @@ func (s *webSession) byPassword(c service.Conn, b64 []byte) (login accounts.Logi
 	now := mono.Time(c.Now())
 	key := o.digest(name, password)
 	login, ok := o.recall(key, now)
+	if ok {
+		s.since = 0
+	}
 	done := s.checked
 	s.checked = nil
 	switch {
@@ -119,8 +122,9 @@ func (s *webSession) byPassword(c service.Conn, b64 []byte) (login accounts.Logi
 		familiar = o.cfg.Limiter.Knows(src, prepared, now)
 	}
 	if !o.cfg.Hasher.begin(familiar) {
-		return login, busy // and it is no attempt
+		return login, s.queue(c, key, familiar) // it is no attempt yet
 	}
+	s.since = 0
 	if why := s.may(c, prepared); why != attempts.OK {
 		o.cfg.Hasher.release(familiar)
 		return login, s.limited(c, prepared, why)
@@ -129,7 +133,7 @@ func (s *webSession) byPassword(c service.Conn, b64 []byte) (login accounts.Logi
 	done = &checked{key: key}
 	var verifier accounts.Verifier
 	hash := func() {
-		defer o.cfg.Hasher.end(familiar, mono.Now())
+		defer func() { o.cfg.Hasher.end(familiar, mono.Now()) }()
 		_, done.ok = set.CheckPassword(name, password)
 		verifier, _ = set.Verifier(name)
 	}
@@ -200,6 +204,14 @@ func (h *Hasher) begin(familiar bool) bool {
 	}
 	h.begun.Store(int64(now))
 	return true
+}
+
+// free reports whether one could begin.
+func (h *Hasher) free(familiar bool) bool {
+	if familiar {
+		return !h.familiar.Load()
+	}
+	return !h.strange.Load() && mono.Now() >= mono.Time(h.next.Load())
 }
 
 // end follows a hash.

@@ -20,7 +20,7 @@ func ParseRule(text string) (r Rule, err error) {
 	if !found {
 		where, scope = "", text
 	}
-	if list, err := accounts.ParseScopes(scope); err != nil || len(list) != 1 {
+	if list, err := accounts.ParseScopes(scope); err != nil || len(list) != 1 || strings.HasPrefix(scope, "/") {
 		return r, errors.New("must be SCOPE, /PREFIX=SCOPE or METHOD:/PREFIX=SCOPE")
 	}
 	r.Scope = scope

@@ -1,0 +1,64 @@
+package gate
+
+import (
+	"time"
+
+	"weir/engine/service"
+	"weir/guard/mono"
+	"weir/guard/source"
+)
+
+const (
+	// queueFor is how long a request waits for a password to be hashed: a browser opens six connections
+	// at once, and one hash is enough for all. Longer, and it would have been sent again.
+	queueFor = 2 * time.Second
+	// mostQueued is how many wait on a loop, mostOfSource how many of them for one source.
+	mostQueued   = 64
+	mostOfSource = 8
+)
+
+// queue has a request wait for its turn, if there is a place: it is offered again then.
+func (s *webSession) queue(c service.Conn, key digest, familiar bool) finding {
+	o, now := s.o, mono.Time(c.Now())
+	if s.since == 0 {
+		s.since = now
+	}
+	src, _ := s.source(c)
+	if now.Sub(s.since) >= queueFor || o.n >= mostQueued || o.queue[src] >= mostOfSource {
+		s.since = 0
+		return busy
+	}
+	o.n++
+	o.queue[src]++
+	c.Send(&turn{s: s, src: src, key: key, familiar: familiar})
+	return waits
+}
+
+// turn is a service.Source that has nothing until it may be worth asking again.
+type turn struct {
+	s        *webSession
+	src      source.Key
+	key      digest
+	familiar bool
+}
+
+func (t *turn) flow(c service.Conn) service.Flow {
+	o, now := t.s.o, mono.Time(c.Now())
+	if _, found := o.known[t.key]; found || now.Sub(t.s.since) >= queueFor || o.cfg.Hasher.free(t.familiar) {
+		return service.End
+	}
+	return service.Later
+}
+
+func (t *turn) Read(c service.Conn, _ []byte) (int, service.Flow)     { return 0, t.flow(c) }
+func (t *turn) File(c service.Conn) (r service.Range, f service.Flow) { return r, t.flow(c) }
+func (t *turn) Sent(int)                                              {}
+
+// Release is service.Source's.
+func (t *turn) Release() {
+	o := t.s.o
+	o.n--
+	if o.queue[t.src]--; o.queue[t.src] == 0 {
+		delete(o.queue, t.src)
+	}
+}
