@@ -73,7 +73,7 @@ func newOnDemand(cfg RouteConfig) (*onDemand, error) {
 			d.patterns = append(d.patterns, name)
 			continue
 		}
-		p, err := d.open(name)
+		p, err := d.open(name, cfg.Tell)
 		if err != nil {
 			return d, err
 		}
@@ -89,8 +89,9 @@ func (d *onDemand) allows(name []byte) bool {
 }
 
 // open makes the pool of a name. It may take 2 s.
-func (d *onDemand) open(name string) (*Pool, error) {
+func (d *onDemand) open(name string, tell func(Change)) (*Pool, error) {
 	cfg := d.cfg.Config
+	cfg.Tell = tell
 	cfg.To = []string{net.JoinHostPort(name, fmt.Sprint(d.cfg.SNI.Port))}
 	find := cfg.Lookup
 	if find == nil {
@@ -143,7 +144,7 @@ func (d *onDemand) look(name string) *Pool {
 		return p
 	}
 	i, _ := lookUp(nil, d.wild, []byte(name))
-	p, err := d.open(name)
+	p, err := d.open(name, nil) // clients choose the names: their servers' troubles are not logged
 	found := err == nil && len(*p.servers.Load()) > 0
 
 	d.mu.Lock()
@@ -212,8 +213,8 @@ func (d *onDemand) close() {
 	d.closing.Wait()
 }
 
-// status has a line for each of SNI.Names: those below a star are told together, so that clients
-// cannot make up more of them.
+// status has a line for each of SNI.Names: names below a star are told together, and as up, so that
+// clients can neither make up more of them nor have one that is down worry the operator.
 func (d *onDemand) status() (all []Status) {
 	for _, r := range d.ready {
 		for _, s := range r.pool.Status() {
@@ -227,17 +228,10 @@ func (d *onDemand) status() (all []Status) {
 	for _, name := range d.patterns {
 		all = append(all, Status{Route: name, Server: "sni", Up: true})
 	}
-	down := make([]bool, len(d.patterns)) // one is, and none is up
-	up := make([]bool, len(d.patterns))
 	for _, a := range d.pools {
 		for _, s := range a.pool.Status() {
 			all[first+a.pattern].Open += s.Open
-			up[a.pattern] = up[a.pattern] || s.Up
-			down[a.pattern] = down[a.pattern] || !s.Up
 		}
-	}
-	for i := range d.patterns {
-		all[first+i].Up = up[i] || !down[i]
 	}
 	return all
 }
