@@ -114,17 +114,13 @@ func serve(s *settings, stderr io.Writer) error {
 			ErrorLog: stdLog(log),
 		})
 	}
-	if alarm != nil {
-		alarm.Watch(func() alerts.Reading {
-			now := sampler.Sample()
-			return reading(s, now, recorder.Dropped(), openFiles(files, now.Conns), behind)
-		})
-	}
 	memory := newTidy()
+	var last atomic.Pointer[engine.Snapshot] // that the watcher took: another one a second would take its lags from it
 	watcher := events.Watch(log, events.Sources{
 		Snapshot: func() engine.Snapshot {
 			now := sampler.Sample()
 			memory.note(now.Buffered, now.HandshakesBegun)
+			last.Store(&now)
 			return now
 		},
 		Evictions: e.Guard().Evictions,
@@ -132,6 +128,15 @@ func serve(s *settings, stderr io.Writer) error {
 			return openFiles(files, conns), s.machine.descriptors
 		},
 	})
+	if alarm != nil {
+		alarm.Watch(func() alerts.Reading {
+			now := last.Load()
+			if now == nil {
+				now = &engine.Snapshot{} // the first second
+			}
+			return reading(s, *now, recorder.Dropped(), openFiles(files, now.Conns), behind)
+		})
+	}
 	tellStart(s, id, at, e, adminServer, log, sink)
 	id.start()
 	expiry := watchExpiry(log, id.watched)
