@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"encoding/json"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -103,4 +104,48 @@ func TestAlerts(t *testing.T) {
 	if out, code := command(append([]string{"-print-config"}, flags[:4]...)...); code != 0 || strings.Contains(out, "5ecret") {
 		t.Errorf("exit code %d: -print-config shows a secret", code)
 	}
+}
+
+// TestAlertOfGuessing has somebody guess alice's password.
+func TestAlertOfGuessing(t *testing.T) {
+	got := make(chan map[string]any, 10)
+	receiver := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		var a map[string]any
+		if err := json.NewDecoder(r.Body).Decode(&a); err != nil {
+			t.Error(err)
+		}
+		got <- a
+	}))
+	defer receiver.Close()
+	users := filepath.Join(t.TempDir(), "users")
+	add := exec.Command(lab.Command(t, "server"), "user", "add", "-users", users, "alice")
+	add.Stdin = strings.NewReader("correct horse battery\n")
+	if out, err := add.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	addr := lab.FreePorts(t, 1)[0]
+	lab.Start(t, nil, "-listen", "http://"+addr+"?auth=required&auth-plain=1", "-users", users, "-alert-url", receiver.URL, "-alert-rule", "accounts=auth-failed:20/60s")
+	for i := range 60 {
+		req, _ := http.NewRequest("GET", "http://"+addr+"/", nil)
+		req.SetBasicAuth("alice", fmt.Sprint("guess ", i))
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		io.Copy(io.Discard, resp.Body)
+		resp.Body.Close()
+		if resp.StatusCode == 200 {
+			t.Fatal("guessed")
+		}
+		select {
+		case a := <-got:
+			if a["rule"] != "accounts" || a["key"] != "alice" || a["value"] != 20. {
+				t.Errorf("told %v", a)
+			}
+			t.Logf("told at guess %d: %v", i+1, a["text"])
+			return
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+	t.Error("nobody is told")
 }
