@@ -45,8 +45,8 @@ type accountCall struct {
 	now     time.Time
 }
 
-// The shortest password that is taken. What a thief of the file, or who has recorded a login without TLS, can do is guess:
-// 600,000 iterations slow that down, and do not save a short word.
+// The shortest password that is taken. What a thief of the file, or who has recorded a login
+// without TLS, can do is guess: 600,000 iterations slow that down, and do not save a short word.
 const leastPassword = 12
 
 const defaultExpiry = "2160h" // 90 days
@@ -346,7 +346,8 @@ func (call *accountCall) verifier() (v accounts.Verifier, err error) {
 	return accounts.NewVerifier(password)
 }
 
-// password reads a password: without echo and twice from a terminal, else the only line of what is piped in.
+// password reads a password: without echo and twice from a terminal, else the only line of what is
+// piped in.
 func (call *accountCall) password() (string, error) {
 	fd := int(call.stdin.Fd())
 	if !terminal.IsTerminal(fd) {

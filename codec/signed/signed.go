@@ -4,13 +4,14 @@
 //	0                n             n+16
 //	├─payload────────┼─tag─────────┤    = the payload of one frame of package length
 //
-// The tag is the first 16 bytes of HMAC-SHA-256 over 8 bytes of sequence number, big-endian, and the payload. The
-// key is one direction's of one connection. The number counts that direction's frames from 0 and is not sent: the
-// bytes come over TCP in order, so both ends know it, as in TLS 1.3. A frame that is repeated, left out, out
-// of its place, from another connection or from the other direction fails by the same comparison as one that
-// was altered: there is no second rule to get wrong. What was given up is to tell these apart in a counter, and 8 bytes a frame
-// would have paid for it. 16 bytes of tag are what RFC 2104 allows at least: one wrong guess ends the connection,
-// and there are 2^128.
+// The tag is the first 16 bytes of HMAC-SHA-256 over 8 bytes of sequence number, big-endian, and
+// the payload. The key is one direction's of one connection. The number counts that direction's
+// frames from 0 and is not sent: the bytes come over TCP in order, so both ends know it, as in TLS
+// 1.3. A frame that is repeated, left out, out of its place, from another connection or from the
+// other direction fails by the same comparison as one that was altered: there is no second rule to
+// get wrong. What was given up is to tell these apart in a counter, and 8 bytes a frame would have
+// paid for it. 16 bytes of tag are what RFC 2104 allows at least: one wrong guess ends the
+// connection, and there are 2^128.
 //
 // The keys come from the 32 bytes that a login gives to both ends (package sasl), by HKDF-Expand
 // (RFC 5869) with SHA-256 and these labels:
@@ -75,8 +76,8 @@ func (d *direction) tag(payload []byte) []byte {
 // Sealer signs the frames of one direction of one connection. Not for concurrent use.
 type Sealer struct{ d direction }
 
-// NewSealer makes a Sealer whose first frame is number 0. Two Sealers with one key are a mistake: each would accept what the
-// other's peer recorded.
+// NewSealer makes a Sealer whose first frame is number 0. Two Sealers with one key are a mistake:
+// each would accept what the other's peer recorded.
 func NewSealer(k Key) *Sealer { return &Sealer{direction{mac: hmac.New(sha256.New, k[:])}} }
 
 // Append appends payload and its tag to dst and returns the extended slice, to be sent as one frame of
@@ -101,8 +102,9 @@ type Opener struct {
 // NewOpener makes an Opener that expects number 0 first.
 func NewOpener(k Key) *Opener { return &Opener{d: direction{mac: hmac.New(sha256.New, k[:])}} }
 
-// Open returns the payload of a frame, as a view into it, or BadSignature. After that it answers nothing else:
-// the connection is to be closed. The comparison takes the same time wherever the tags differ.
+// Open returns the payload of a frame, as a view into it, or BadSignature. After that it answers
+// nothing else: the connection is to be closed. The comparison takes the same time wherever the
+// tags differ.
 //
 // hot: 0 allocs, see BenchmarkOpen
 func (o *Opener) Open(frame []byte) (payload []byte, f codec.Fault) {

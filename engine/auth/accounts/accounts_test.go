@@ -297,6 +297,60 @@ func TestEditKeepsCommentsAndRefusesNonsense(t *testing.T) {
 	}
 }
 
+func TestAFileThatIsNotBegunIsNotLeft(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "users")
+	if err := Edit(path, true, func(*Draft) error { return errors.New("no") }); err == nil || err.Error() != "no" {
+		t.Error(err)
+	}
+	if _, err := os.Stat(path); !os.IsNotExist(err) {
+		t.Errorf("left: %v", err)
+	}
+	if err := Edit(path, false, func(*Draft) error { return nil }); err == nil {
+		t.Error("made without create")
+	}
+}
+
+// A name that has no account costs as much as one that has: the fastest of a few tries says what it takes.
+func TestUnknownNamesCostTheSame(t *testing.T) {
+	path, _, _ := begun(t)
+	s, err := ReadFile(path)
+	must(t, err)
+	fastest := func(name string) time.Duration {
+		least := time.Hour
+		for range 20 {
+			began := time.Now()
+			if _, ok := s.CheckPassword(name, "wrong"); ok {
+				t.Fatal(name)
+			}
+			least = min(least, time.Since(began))
+		}
+		return least
+	}
+	known := fastest("alice")
+	for _, name := range []string{"carol", "bob", "a b"} {
+		if took := fastest(name); took < known/2 || took > known*2 {
+			t.Errorf("%q: %v, a known one %v", name, took, known)
+		}
+	}
+}
+
+func BenchmarkParse(b *testing.B) {
+	var text strings.Builder
+	text.WriteString(headerLine([32]byte{}) + "\n")
+	v := quick(b, "x")
+	for i := range MaxUsers {
+		a := Account{Name: fmt.Sprint("user", i), Scopes: []string{"read", "write"}, Verifier: v}
+		text.WriteString(a.line() + "\n")
+	}
+	b.SetBytes(int64(text.Len()))
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := Parse([]byte(text.String())); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
 func TestTwoWritersLoseNothing(t *testing.T) {
 	path, _, _ := begun(t)
 	v := quick(t, "x")

@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// Draft is a file's text while Edit changes it. Each change is parsed as a reader would before it counts. Not for
-// concurrent use.
+// Draft is a file's text while Edit changes it. Each change is parsed as a reader would before it
+// counts. Not for concurrent use.
 type Draft struct {
 	lines []string
 	set   *Set
@@ -114,8 +114,8 @@ func (d *Draft) Delete(name string) (tokens int, err error) {
 	return len(gone) - 1, d.take(lines)
 }
 
-// Issue makes a token and returns it: this is the only time that it can be seen. A scope that the account lacks
-// is refused; no expiry is the zero Time.
+// Issue makes a token and returns it: this is the only time that it can be seen. A scope that the
+// account lacks is refused; no expiry is the zero Time.
 func (d *Draft) Issue(name, label string, scopes []string, now, expires time.Time) (string, error) {
 	a, err := d.account(name)
 	if err != nil {

@@ -20,8 +20,8 @@ func (e *FileError) Error() string { return "accounts " + e.Path + ": " + e.Err.
 
 func (e *FileError) Unwrap() error { return e.Err }
 
-// ReadFile reads and checks a file. Only a regular file is read, and only one that belongs to this user, or to
-// root, and that nobody else may read or write: what was opened is asked, not the path.
+// ReadFile reads and checks a file. Only a regular file is read, and only one that belongs to this
+// user, or to root, and that nobody else may read or write: what was opened is asked, not the path.
 func ReadFile(path string) (*Set, error) {
 	text, err := read(path)
 	if err != nil {
@@ -91,11 +91,12 @@ func plain(err error) error {
 	return err
 }
 
-// Edit changes a file: it holds off other writers, reads it, lets change work on it, and puts the new text in its
-// place at once, so that a reader finds the old one or the new one and a power cut leaves one of them. What is
-// written has been parsed before. With create a file that does not exist, or is empty, is begun.
-// When change returns an error the file stays as it is. It may take long: not on a loop.
-func Edit(path string, create bool, change func(*Draft) error) error {
+// Edit changes a file: it holds off other writers, reads it, lets change work on it, and puts the
+// new text in its place at once, so that a reader finds the old one or the new one and a power cut
+// leaves one of them. What is written has been parsed before. With create a file that does not
+// exist, or is empty, is begun. When change returns an error the file stays as it is. It may take
+// long: not on a loop.
+func Edit(path string, create bool, change func(*Draft) error) (err error) {
 	wrong := func(err error) error { return &FileError{path, err} }
 	if real, err := filepath.EvalSymlinks(path); err == nil {
 		path = real // a rename over a link would leave two files
@@ -108,6 +109,13 @@ func Edit(path string, create bool, change func(*Draft) error) error {
 	text, err := readFrom(f)
 	if err != nil {
 		return wrong(err)
+	}
+	if create && len(text) == 0 {
+		defer func() {
+			if err != nil {
+				os.Remove(path) // which lock has made, and which says nothing
+			}
+		}()
 	}
 	d, err := newDraft(text, create)
 	if err != nil {
@@ -122,8 +130,8 @@ func Edit(path string, create bool, change func(*Draft) error) error {
 	return nil
 }
 
-// lock opens the file that path names and takes its lock. A file that was replaced meanwhile is given up for
-// the new one: its lock would keep nobody away.
+// lock opens the file that path names and takes its lock. A file that was replaced meanwhile is
+// given up for the new one: its lock would keep nobody away.
 func lock(path string, create bool) (*os.File, error) {
 	flags := os.O_RDWR | syscall.O_NONBLOCK | syscall.O_CLOEXEC
 	if create {

@@ -20,10 +20,11 @@ var (
 	errPassword = errors.New("a password is 1 to 1024 bytes without control characters")
 )
 
-// PrepareName returns name as it is compared and stored: SASLprep (RFC 4013), as SCRAM demands, so that forms of
-// one letter are one name; upper and lower case stay different. What remains must be fit for a log line, a
-// file of fields and HTTP Basic: no spaces, control or invisible characters, quotes, and none of : = , \.
-// Letters of different scripts that look alike are not told apart: whoever makes accounts must see to that.
+// PrepareName returns name as it is compared and stored: SASLprep (RFC 4013), as SCRAM demands, so
+// that forms of one letter are one name; upper and lower case stay different. What remains must be
+// fit for a log line, a file of fields and HTTP Basic: no spaces, control or invisible characters,
+// quotes, and none of : = , \. Letters of different scripts that look alike are not told apart:
+// whoever makes accounts must see to that.
 func PrepareName(name string) (string, error) {
 	if name == "" || len(name) > MaxName || !utf8.ValidString(name) {
 		return "", errName

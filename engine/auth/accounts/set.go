@@ -82,8 +82,8 @@ func (s *Set) decoy(name string) (v Verifier) {
 	return v
 }
 
-// Still returns the login of an account that has proved itself against v, if it is still there, enabled,
-// and has the same password: a set may have been replaced since the login began.
+// Still returns the login of an account that has proved itself against v, if it is still there,
+// enabled, and has the same password: a set may have been replaced since the login began.
 func (s *Set) Still(name string, v *Verifier) (Login, bool) {
 	prepared, err := PrepareName(name)
 	i, known := s.byName[prepared]
@@ -109,7 +109,8 @@ func (s *Set) Named(name string) (Login, bool) {
 }
 
 // CheckPassword checks a password that was sent as such (HTTP Basic, MQTT). It computes 600,000
-// iterations, 0.1 to 0.3 s of a core, for known and unknown names alike: on workers only, and behind package attempts.
+// iterations, 0.1 to 0.3 s of a core, for known and unknown names alike: on workers only, and
+// behind package attempts.
 func (s *Set) CheckPassword(name, password string) (Login, bool) {
 	v, may := s.Verifier(name)
 	prepared, err := PreparePassword(password)
@@ -122,8 +123,9 @@ func (s *Set) CheckPassword(name, password string) (Login, bool) {
 }
 
 // Token returns the login of who shows a bearer token at the wall clock's now. Unknown, expired and
-// revoked ones, and those of accounts that are disabled, are all the same no. Anything may be shown: it is
-// hashed whatever it looks like, and the hash, which nobody can choose, is compared in constant time.
+// revoked ones, and those of accounts that are disabled, are all the same no. Anything may be
+// shown: it is hashed whatever it looks like, and the hash, which nobody can choose, is compared in
+// constant time.
 func (s *Set) Token(shown []byte, now time.Time) (Login, bool) {
 	hash := sha256.Sum256(shown)
 	var t Token
@@ -139,7 +141,8 @@ func (s *Set) Token(shown []byte, now time.Time) (Login, bool) {
 	return Login{Account: t.Account, Scopes: s.granted[i], Token: t.Label}, true
 }
 
-// Expired reports whether the token's time has passed at now. There is no grace: one clock issues and checks.
+// Expired reports whether the token's time has passed at now. There is no grace: one clock issues
+// and checks.
 func (t *Token) Expired(now time.Time) bool { return !t.Expires.IsZero() && !now.Before(t.Expires) }
 
 // TokenPrefix begins every token, so that people, logs and scanners of source code recognise one.

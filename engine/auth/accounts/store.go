@@ -13,18 +13,19 @@ type Config struct {
 	Path string
 	// Every is how often the file is looked at; 0 means 2 s, less means never. Looking is a stat.
 	Every time.Duration
-	// Tell is told of each file that was taken, with a nil error, and of each that could not be, once for each
-	// content. By any goroutine, one call at a time; it must not call the Store.
+	// Tell is told of each file that was taken, with a nil error, and of each that could not be,
+	// once for each content. By any goroutine, one call at a time; it must not call the Store.
 	Tell func(*Set, error)
 }
 
 const defaultEvery = 2 * time.Second
 
-// grain is how old a file must be before an equal stamp means equal content, as in package certs: some file
-// systems keep times to 2 s.
+// grain is how old a file must be before an equal stamp means equal content, as in package certs:
+// some file systems keep times to 2 s.
 const grain = 3 * time.Second
 
-// Store serves the accounts of a file and notices when it changes. Its methods may be called by any goroutine.
+// Store serves the accounts of a file and notices when it changes. Its methods may be called by any
+// goroutine.
 type Store struct {
 	cfg Config
 	set atomic.Pointer[Set]
@@ -68,8 +69,8 @@ func Open(cfg Config) (*Store, error) {
 	return s, nil
 }
 
-// Set is what is served now: one load of a pointer. Who checks one login in several steps asks again at the end
-// (Set.Still), so that a reload counts at once.
+// Set is what is served now: one load of a pointer. Who checks one login in several steps asks
+// again at the end (Set.Still), so that a reload counts at once.
 func (s *Store) Set() *Set { return s.set.Load() }
 
 // Close ends the goroutine that looks at the file. What is served stays. Not from inside Tell.
@@ -92,8 +93,8 @@ func (s *Store) watch() {
 	}
 }
 
-// Reload reads the file, whether or not it looks as if it had changed, and serves the whole of it, or, with an
-// error, what was served before. changed reports whether there was something new.
+// Reload reads the file, whether or not it looks as if it had changed, and serves the whole of it,
+// or, with an error, what was served before. changed reports whether there was something new.
 func (s *Store) Reload() (changed bool, err error) { return s.look(true) }
 
 func (s *Store) look(all bool) (changed bool, err error) {
@@ -130,8 +131,8 @@ func (s *Store) look(all bool) (changed bool, err error) {
 	return true, nil
 }
 
-// stamp is what tells a file from what it was at the last look. Links are followed. The mode counts: a chmod
-// may be what is wrong, or what puts it right.
+// stamp is what tells a file from what it was at the last look. Links are followed. The mode
+// counts: a chmod may be what is wrong, or what puts it right.
 type stamp struct {
 	dev, inode, size, mtime, ctime int64
 	mode                           uint32

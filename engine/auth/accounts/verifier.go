@@ -11,12 +11,14 @@ import (
 	"strings"
 )
 
-// Iterations of PBKDF2 with HMAC-SHA-256: what OWASP's Password Storage Cheat Sheet advises since 2023.
-// They cost the client 0.1 to 0.3 s a login, the server nothing with SCRAM, and a worker as much in CheckPassword.
+// Iterations of PBKDF2 with HMAC-SHA-256: what OWASP's Password Storage Cheat Sheet advises since
+// 2023. They cost the client 0.1 to 0.3 s a login, the server nothing with SCRAM, and a worker as
+// much in CheckPassword.
 const Iterations = 600_000
 
 // What a verifier may have. 4,096 is RFC 7677's least; ten million would take a client seconds. All
-// salts have one length, PostgreSQL's, so that the length says nothing about whether there is an account.
+// salts have one length, PostgreSQL's, so that the length says nothing about whether there is an
+// account.
 const (
 	minIterations = 4096
 	maxIterations = 10_000_000
@@ -31,8 +33,8 @@ type Verifier struct {
 	ServerKey  [sha256.Size]byte // what the server proves to have
 }
 
-// NewVerifier makes a verifier with a random salt. The password need not be prepared. It takes as long as
-// Iterations do: not on a loop.
+// NewVerifier makes a verifier with a random salt. The password need not be prepared. It takes as
+// long as Iterations do: not on a loop.
 func NewVerifier(password string) (Verifier, error) { return newVerifier(password, Iterations) }
 
 func newVerifier(password string, iterations int) (v Verifier, err error) {

@@ -1,5 +1,6 @@
-// Package attempts limits guessing: how often somebody may fail to log in. It decides before an attempt and is told when
-// one succeeds; it knows no protocol and no password. A fixed amount of memory, a few atomic operations an attempt, no lock.
+// Package attempts limits guessing: how often somebody may fail to log in. It decides before an
+// attempt and is told when one succeeds; it knows no protocol and no password. A fixed amount of
+// memory, a few atomic operations an attempt, no lock.
 //
 // Three buckets count attempts that have not succeeded:
 //
@@ -7,9 +8,11 @@
 //   - of the pair of account and source: who tries many passwords on one account;
 //   - of the account, from all sources that it has not been logged in from of late: who tries from many addresses.
 //
-// The last one must not lock the owner out, so it is not asked for a source that has logged in to this account within Config.Remember. Such a
-// source has its own two buckets left, like everybody. What it cannot do: an owner at a new address, while a flood of guesses keeps the account's
-// bucket empty, waits for a token beside the flood; and whoever shares the owner's address shares the pair's bucket.
+// The last one must not lock the owner out, so it is not asked for a source that has logged in to
+// this account within Config.Remember. Such a source has its own two buckets left, like everybody.
+// What it cannot do: an owner at a new address, while a flood of guesses keeps the account's bucket
+// empty, waits for a token beside the flood; and whoever shares the owner's address shares the
+// pair's bucket.
 //
 // Sources are those of the guard: an IPv4 address, or the /64 of an IPv6 address (guard/source).
 package attempts
@@ -35,18 +38,21 @@ type Rate struct {
 
 // Config is the limits. The zero value of a field means its default.
 type Config struct {
-	// Source limits one source on all accounts. Default 20, then 20 a minute: a person who mistypes, behind an address with others. Too high and
-	// one machine tries a common password on every account; too low and an office is shut out on Monday morning.
+	// Source limits one source on all accounts. Default 20, then 20 a minute: a person who
+	// mistypes, behind an address with others. Too high and one machine tries a common password on
+	// every account; too low and an office is shut out on Monday morning.
 	Source Rate
 	// Pair limits one source on one account. Default 5, then 2 a minute: 2,900 guesses a day.
 	Pair Rate
-	// Account limits all sources together that have not logged in to an account of late. Default 30, then 6 a minute: 8,700 guesses a day, from
-	// however many addresses.
+	// Account limits all sources together that have not logged in to an account of late. Default
+	// 30, then 6 a minute: 8,700 guesses a day, from however many addresses.
 	Account Rate
-	// Remember is how long a source that has logged in to an account is exempt from Account. Default 30 days, at most 45.
+	// Remember is how long a source that has logged in to an account is exempt from Account.
+	// Default 30 days, at most 45.
 	Remember time.Duration
-	// Places is how many sources, pairs and accounts each are kept, a power of two from 64 to 2^24. Default 65,536: 512 KiB for each of the
-	// three tables and 512 KiB for who has logged in. When there are more, those are forgotten that have failed least.
+	// Places is how many sources, pairs and accounts each are kept, a power of two from 64 to 2^24.
+	// Default 65,536: 512 KiB for each of the three tables and 512 KiB for who has logged in. When
+	// there are more, those are forgotten that have failed least.
 	Places int
 }
 
@@ -93,8 +99,8 @@ const (
 // String is a short word for logs and metrics.
 func (w Why) String() string { return [...]string{"ok", "source", "pair", "account"}[w&3] }
 
-// Limiter counts the attempts of a whole server. Its methods may be called by any goroutine. Clocks of callers may be a second
-// apart (bucket.Slack).
+// Limiter counts the attempts of a whole server. Its methods may be called by any goroutine. Clocks
+// of callers may be a second apart (bucket.Slack).
 type Limiter struct {
 	seed                  maphash.Seed
 	sources               source.Hash
@@ -143,15 +149,17 @@ func (l *Limiter) Sweep(now mono.Time) {
 	l.account.Sweep(now)
 }
 
-// hashes are an account's and a pair's places. Both are keyed: nobody outside can choose names or addresses that meet.
+// hashes are an account's and a pair's places. Both are keyed: nobody outside can choose names or
+// addresses that meet.
 func (l *Limiter) hashes(src source.Key, account string) (ofSource, ofPair, ofAccount uint64) {
 	ofAccount = maphash.String(l.seed, account)
 	ofSource = l.sources.Sum2(src.Bits, uint64(src.Family))
 	return ofSource, l.sources.Sum2(ofSource, ofAccount), ofAccount
 }
 
-// May asks for an attempt of a source on an account, "" when it is not known which: then only the source counts. It is
-// charged at once, so that a thousand attempts side by side are no more than one after another; who is refused is not charged.
+// May asks for an attempt of a source on an account, "" when it is not known which: then only the
+// source counts. It is charged at once, so that a thousand attempts side by side are no more than
+// one after another; who is refused is not charged.
 func (l *Limiter) May(src source.Key, account string, now mono.Time) Why {
 	ofSource, ofPair, ofAccount := l.hashes(src, account)
 	hs, hp, ha := bucket.HandleOf(ofSource), bucket.HandleOf(ofPair), bucket.HandleOf(ofAccount)
@@ -173,8 +181,9 @@ func (l *Limiter) May(src source.Key, account string, now mono.Time) Why {
 	return OK
 }
 
-// Passed says that an attempt that May has let on has succeeded: what it was charged is given back, and the account knows the source
-// from now on. Failures before it stay: a success of somebody who shares the address buys no guesses.
+// Passed says that an attempt that May has let on has succeeded: what it was charged is given back,
+// and the account knows the source from now on. Failures before it stay: a success of somebody who
+// shares the address buys no guesses.
 func (l *Limiter) Passed(src source.Key, account string, now mono.Time) {
 	ofSource, ofPair, ofAccount := l.hashes(src, account)
 	h := bucket.HandleOf(ofSource)
@@ -204,8 +213,9 @@ const (
 	maxRemember = 45 * 24 * time.Hour
 )
 
-// known remembers which sources have logged in to which accounts: tag<<32 | minutes. A set of 8 places belongs to an account, and to those that share
-// it by chance, so who logs in to an account of their own from any number of addresses makes others forget nobody.
+// known remembers which sources have logged in to which accounts: tag<<32 | minutes. A set of 8
+// places belongs to an account, and to those that share it by chance, so who logs in to an account
+// of their own from any number of addresses makes others forget nobody.
 type known struct {
 	sets     [][ways]atomic.Uint64
 	remember uint32 // minutes

@@ -1,5 +1,6 @@
-// Package client logs in to a weir server over frames, and signs and checks frames afterwards when it is asked to. It is for programs that
-// talk to a server; the server has no part of it. docs/protocols-auth.md says what it sends.
+// Package client logs in to a weir server over frames, and signs and checks frames afterwards when
+// it is asked to. It is for programs that talk to a server; the server has no part of it.
+// docs/protocols-auth.md says what it sends.
 //
 // It dials, blocks and allocates like any client with package net; it does not reconnect.
 package client
@@ -25,14 +26,17 @@ import (
 // Config is how to log in.
 type Config struct {
 	sasl.Credentials
-	// MaxFrame is the largest payload that is taken from the server, in bytes, tag included; 0 is length.DefaultMax.
+	// MaxFrame is the largest payload that is taken from the server, in bytes, tag included; 0 is
+	// length.DefaultMax.
 	MaxFrame int
 }
 
-// ErrSignature is a frame that was altered on its way, or is not the next one. The connection is to be closed.
+// ErrSignature is a frame that was altered on its way, or is not the next one. The connection is to
+// be closed.
 var ErrSignature = errors.New("a frame is not what the server has sent")
 
-// Conn is a connection that is logged in. Send may be called by any goroutine, and beside it Receive by one.
+// Conn is a connection that is logged in. Send may be called by any goroutine, and beside it
+// Receive by one.
 type Conn struct {
 	nc  net.Conn
 	max int
@@ -46,8 +50,8 @@ type Conn struct {
 	sealer  *signed.Sealer
 }
 
-// Dial connects to "frames://host:port", or with TLS to "frames+tls://host:port", and logs in. cfg of TLS may be nil for Go's
-// defaults. Everything together ends with ctx.
+// Dial connects to "frames://host:port", or with TLS to "frames+tls://host:port", and logs in. cfg
+// of TLS may be nil for Go's defaults. Everything together ends with ctx.
 func Dial(ctx context.Context, address string, cfg Config, tlsConfig *tls.Config) (*Conn, error) {
 	u, err := url.Parse(address)
 	if err != nil || u.Host == "" || u.Scheme != "frames" && u.Scheme != "frames+tls" {
@@ -70,9 +74,10 @@ func Dial(ctx context.Context, address string, cfg Config, tlsConfig *tls.Config
 	return c, nil
 }
 
-// Login logs in over a connection on which nothing has been said yet. Over a *tls.Conn a password is bound to it. Its
-// errors are *sasl.Denial when the server says no, sasl.ErrServer when the server cannot prove to know the account, and those of the
-// network. After any the caller closes nc.
+// Login logs in over a connection on which nothing has been said yet. Over a *tls.Conn a password
+// is bound to it. Its errors are *sasl.Denial when the server says no, sasl.ErrServer when the
+// server cannot prove to know the account, and those of the network. After any the caller closes
+// nc.
 func Login(ctx context.Context, nc net.Conn, cfg Config) (*Conn, error) {
 	if d, ok := ctx.Deadline(); ok {
 		_ = nc.SetDeadline(d)
@@ -151,8 +156,8 @@ func (c *Conn) Send(payload []byte) error {
 	return err
 }
 
-// Receive returns the payload of the next frame; it is good until the next call. io.EOF is an end between two frames. After
-// an error it returns the same again.
+// Receive returns the payload of the next frame; it is good until the next call. io.EOF is an end
+// between two frames. After an error it returns the same again.
 func (c *Conn) Receive() ([]byte, error) {
 	if c.broken != nil {
 		return nil, c.broken

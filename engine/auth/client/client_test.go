@@ -98,7 +98,8 @@ func TestWhoIsNotLetIn(t *testing.T) {
 	}
 }
 
-// A man in the middle with a certificate that the client trusts relays the login word for word: the binding tells.
+// A man in the middle with a certificate that the client trusts relays the login word for word: the
+// binding tells.
 func TestARelayedLoginFails(t *testing.T) {
 	serverTLS, clientTLS, _ := certified(t)
 	s := serve(t, &server{tls: serverTLS})

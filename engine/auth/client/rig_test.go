@@ -50,8 +50,8 @@ func must(t testing.TB, err error) {
 	}
 }
 
-// server answers one login a connection with the state machine, and then each frame with itself. It blocks: it is no part of weir, only
-// the other end.
+// server answers one login a connection with the state machine, and then each frame with itself. It
+// blocks: it is no part of weir, only the other end.
 type server struct {
 	addr    string
 	cfg     sasl.Config

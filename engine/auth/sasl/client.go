@@ -14,15 +14,16 @@ import (
 	"weir/engine/auth/accounts"
 )
 
-// What a client takes from a server. 4,096 iterations are RFC 7677's least, but a man in the middle of a plain connection asks for
-// few, to guess faster: so a client wants more by default. More than the greatest would keep it busy for seconds.
+// What a client takes from a server. 4,096 iterations are RFC 7677's least, but a man in the middle
+// of a plain connection asks for few, to guess faster: so a client wants more by default. More than
+// the greatest would keep it busy for seconds.
 const (
 	DefaultMinIterations = 100_000
 	maxIterations        = 10_000_000
 )
 
-// ErrServer is a server that has not proved to know the account, or does not keep to the protocol: the login is none, and nothing
-// must be sent to it.
+// ErrServer is a server that has not proved to know the account, or does not keep to the protocol:
+// the login is none, and nothing must be sent to it.
 var ErrServer = errors.New("the server does not prove to know this account")
 
 // Denial is what a server says after ERR.
@@ -36,14 +37,16 @@ type Credentials struct {
 	Token          string // instead of name and password; needs TLS
 	// Signed asks for signed frames.
 	Signed bool
-	// Unbound leaves the channel binding out although there is TLS: for connections whose TLS ends before the server. A man in the middle who has
-	// a certificate that the client trusts goes unnoticed then.
+	// Unbound leaves the channel binding out although there is TLS: for connections whose TLS ends
+	// before the server. A man in the middle who has a certificate that the client trusts goes
+	// unnoticed then.
 	Unbound bool
 	// MinIterations is the least that the server may ask for; 0 is DefaultMinIterations.
 	MinIterations int
 }
 
-// Client is a client's side of a login, the counterpart of an Exchange; its arithmetic is its own. Not for concurrent use.
+// Client is a client's side of a login, the counterpart of an Exchange; its arithmetic is its own.
+// Not for concurrent use.
 type Client struct {
 	cred    Credentials
 	tls     Exporter
@@ -56,7 +59,8 @@ type Client struct {
 	secret  [32]byte
 }
 
-// NewClient begins a login over a connection; tls is nil on a plain one. Over TLS passwords are bound to it.
+// NewClient begins a login over a connection; tls is nil on a plain one. Over TLS passwords are
+// bound to it.
 func NewClient(cred Credentials, tls Exporter) (*Client, error) {
 	c := &Client{cred: cred, tls: tls}
 	if cred.MinIterations == 0 {
@@ -107,8 +111,9 @@ func (c *Client) Start() []byte {
 	return encode("AUTH "+mechanism, c.gs2+c.bare)
 }
 
-// Step takes the server's next message and returns the next one to send. done with a nil error is a login; any error ends it: a *Denial, or
-// ErrServer. After a password it computes the iterations, up to seconds.
+// Step takes the server's next message and returns the next one to send. done with a nil error is a
+// login; any error ends it: a *Denial, or ErrServer. After a password it computes the iterations,
+// up to seconds.
 func (c *Client) Step(in []byte) (out []byte, done bool, err error) {
 	verb, data, more := strings.Cut(string(in), " ")
 	switch {

@@ -13,8 +13,8 @@ import (
 	"weir/engine/auth/accounts"
 )
 
-// MaxMessage is the longest message that a client may send, in bytes: a name of 128 bytes with every letter escaped, and a nonce
-// of 128, come to 850.
+// MaxMessage is the longest message that a client may send, in bytes: a name of 128 bytes with
+// every letter escaped, and a nonce of 128, come to 850.
 const MaxMessage = 2048
 
 const (
@@ -57,9 +57,10 @@ type scramming struct {
 	plus     bool
 }
 
-// Step takes the client's next message, without its line end or frame header, and returns what is to be sent to it, on success and
-// on failure. done says that no further message is taken; then a nil err is a login, which Result has, and else it is a
-// Failure, after which the connection is best closed. in is not kept, out is the caller's.
+// Step takes the client's next message, without its line end or frame header, and returns what is
+// to be sent to it, on success and on failure. done says that no further message is taken; then a
+// nil err is a login, which Result has, and else it is a Failure, after which the connection is
+// best closed. in is not kept, out is the caller's.
 func (x *Exchange) Step(in []byte) (out []byte, done bool, err error) {
 	out, f := x.step(in)
 	if f != 0 {
@@ -72,8 +73,9 @@ func (x *Exchange) Step(in []byte) (out []byte, done bool, err error) {
 // Result returns who has logged in, and false when nobody has.
 func (x *Exchange) Result() (Result, bool) { return x.result, x.state == passed }
 
-// Name is the account that the client wants to log in as, fit for a log line; "" as long as it is not known, after
-// TOKEN has failed, and for what can be no name. Until Step has returned done it is a claim.
+// Name is the account that the client wants to log in as, fit for a log line; "" as long as it is
+// not known, after TOKEN has failed, and for what can be no name. Until Step has returned done it
+// is a claim.
 func (x *Exchange) Name() string { return x.name }
 
 func (x *Exchange) step(in []byte) ([]byte, Failure) {
@@ -132,9 +134,9 @@ func (x *Exchange) offers(mechanism string) bool {
 	return false
 }
 
-// binding is the connection's tls-exporter value (RFC 9266), nil for none. The context is empty, not absent: TLS 1.2 tells
-// them apart, and the RFC wants this one. It fails where TLS 1.2 lacks the extended master secret: there two
-// connections may have one value.
+// binding is the connection's tls-exporter value (RFC 9266), nil for none. The context is empty,
+// not absent: TLS 1.2 tells them apart, and the RFC wants this one. It fails where TLS 1.2 lacks
+// the extended master secret: there two connections may have one value.
 func (x *Exchange) binding() []byte {
 	if !x.asked && x.tls != nil {
 		if b, err := x.tls.ExportKeyingMaterial(BindingExporter, []byte{}, 32); err == nil {
@@ -148,8 +150,8 @@ func (x *Exchange) binding() []byte {
 // BindingExporter is the label of TLS's exporter for tls-exporter.
 const BindingExporter = "EXPORTER-Channel-Binding"
 
-// decode reads base64 that is written in the one way that there is: what has several is what an attacker may alter unnoticed.
-// The text inside is UTF-8 without control characters.
+// decode reads base64 that is written in the one way that there is: what has several is what an
+// attacker may alter unnoticed. The text inside is UTF-8 without control characters.
 func decode(data string) (string, bool) {
 	if data == "" || strings.ContainsAny(data, "\r\n") { // which package base64 skips
 		return "", false
@@ -288,8 +290,8 @@ func (x *Exchange) final(msg string) ([]byte, Failure) {
 	return encode("OK", verify), 0
 }
 
-// Secret is the session's secret after SCRAM; see the package's comment. proof is the 32 bytes of ClientProof. It is exported for
-// clients, which have StoredKey too. Any goroutine.
+// Secret is the session's secret after SCRAM; see the package's comment. proof is the 32 bytes of
+// ClientProof. It is exported for clients, which have StoredKey too. Any goroutine.
 func Secret(storedKey [sha256.Size]byte, proof []byte, authMessage string) (secret [32]byte) {
 	h := hmac.New(sha256.New, storedKey[:])
 	h.Write([]byte(authMessage))

@@ -253,7 +253,8 @@ func TestBothEndsHaveTheSecret(t *testing.T) {
 	}
 }
 
-// A server that asks for few iterations, so many that the client is kept busy, or answers out of turn is not served.
+// A server that asks for few iterations, so many that the client is kept busy, or answers out of
+// turn is not served.
 func TestAClientDoesNotTakeEverything(t *testing.T) {
 	first := func(i string) []byte { return encode("+", "r=NONCEserver,s="+salt+",i="+i) }
 	for _, c := range []struct {

@@ -19,7 +19,8 @@ const (
 	goodToken  = accounts.TokenPrefix + "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
 )
 
-// setOf makes a set in which each name has a password, by another implementation's arithmetic. user, whose password is pencil, has goodToken.
+// setOf makes a set in which each name has a password, by another implementation's arithmetic.
+// user, whose password is pencil, has goodToken.
 func setOf(t testing.TB, passwords map[string]string) *accounts.Set {
 	t.Helper()
 	var b strings.Builder
@@ -82,8 +83,8 @@ func (noExporter) ExportKeyingMaterial(string, []byte, int) ([]byte, error) {
 	return nil, errors.New("unavailable")
 }
 
-// party is a client: that of package scram, an implementation that shares nothing with ours but the standard library and the
-// server's parser, or with own Client.
+// party is a client: that of package scram, an implementation that shares nothing with ours but the
+// standard library and the server's parser, or with own Client.
 type party struct {
 	name, password string
 	binding        *channel // nil for none
@@ -156,7 +157,8 @@ func (l *library) Step(in []byte) ([]byte, bool, error) {
 // alter changes one message of an exchange on its way; nil for none.
 type alter func(n int, msg []byte) []byte
 
-// run does a whole login. It returns every message that was sent, and the server's and the client's error.
+// run does a whole login. It returns every message that was sent, and the server's and the client's
+// error.
 func (p party) run(t testing.TB, x *Exchange, change alter) (sent []string, serverErr, clientErr error) {
 	t.Helper()
 	c := p.speaker(t)

@@ -13,11 +13,13 @@ import (
 	"weir/engine/auth/accounts"
 )
 
-// What is measured: two kinds of tries, interleaved at random, 10,000 of each; of each kind the slowest tenth is cut off (what the
-// machine did meanwhile), and Welch's t of the rest says whether the means differ. |t| > 4.5 is what dudect (Reparaz, Balasch and
-// Verbauwhede, 2017) takes for a leak, a chance of 1 in 100,000 when there is none. With 10,000 tries it finds differences of a
-// few nanoseconds, of a cache line more; no network carries those: Crosby, Wallach and Riedi (2009) could tell apart 100 ns on
-// a LAN and 15 µs across the Internet. So a difference must also be of 100 ns and 1 % of a try, and show in each of three rounds with the same sign.
+// What is measured: two kinds of tries, interleaved at random, 10,000 of each; of each kind the
+// slowest tenth is cut off (what the machine did meanwhile), and Welch's t of the rest says whether
+// the means differ. |t| > 4.5 is what dudect (Reparaz, Balasch and Verbauwhede, 2017) takes for a
+// leak, a chance of 1 in 100,000 when there is none. With 10,000 tries it finds differences of a
+// few nanoseconds, of a cache line more; no network carries those: Crosby, Wallach and Riedi (2009)
+// could tell apart 100 ns on a LAN and 15 µs across the Internet. So a difference must also be of
+// 100 ns and 1 % of a try, and show in each of three rounds with the same sign.
 const (
 	tries      = 10_000
 	greatestT  = 4.5
@@ -70,7 +72,8 @@ func welch(kinds [2]func() time.Duration) (t, diff, mean float64) {
 	return diff / math.Sqrt(v[0]+v[1]), diff, (m[0] + m[1]) / 2
 }
 
-// guess is a login with a wrong password, without the client's own work: both steps of the server are measured.
+// guess is a login with a wrong password, without the client's own work: both steps of the server
+// are measured.
 func guess(t *testing.T, s *Server, name string) func() time.Duration {
 	one := encode("AUTH "+Scram, "n,,n="+name+",r=abcdefghijklmnop")
 	return func() time.Duration {
