@@ -534,3 +534,32 @@ func TestTheDocumentsVectors(t *testing.T) {
 		t.Errorf("%d logins", logins)
 	}
 }
+
+// FuzzClient gives a client anything for a server's answers: it never takes one that has not proved itself.
+func FuzzClient(f *testing.F) {
+	f.Add(string(encode("+", "r=NONCEserver,s="+salt+",i=4096")), "OK dj0=")
+	f.Add("OK", "OK")
+	f.Add("ERR not authenticated", "+ cj0=")
+	f.Fuzz(func(t *testing.T, one, two string) {
+		for _, msg := range []string{one, two} {
+			_, data, _ := strings.Cut(msg, " ")
+			if text, ok := decode(data); ok && len(text) > 0 {
+				if _, n, ok := strings.Cut(text, ",i="); ok && (len(n) > 4 && n[4] != ',') {
+					t.Skip("takes long")
+				}
+			}
+		}
+		c, err := NewClient(Credentials{Name: "user", Password: "pencil", MinIterations: 1}, nil)
+		must(t, err)
+		c.nonce = "NONCE"
+		c.Start()
+		for _, msg := range []string{one, two} {
+			if _, done, err := c.Step([]byte(msg)); done && err == nil {
+				t.Fatalf("%q and %q log in", one, two)
+			}
+		}
+		if _, ok := c.Secret(); ok {
+			t.Fatal("a secret")
+		}
+	})
+}
