@@ -51,8 +51,8 @@ type conn struct {
 
 // held is a unit that Serve took only a part of. It begins at conn.in.B[inOff].
 type held struct {
-	lo, hi int // what is left of the unit's Data, counted from the unit's first byte
-	n      int // bytes that the unit takes
+	lo, hi int32 // what is left of the unit's Data, counted from the unit's first byte: below MaxIn
+	n      int32 // bytes that the unit takes
 	kind   codec.Kind
 }
 

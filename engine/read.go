@@ -175,7 +175,8 @@ func (l *loop) serveKept(c *conn) {
 // offer gives a held unit to the session again and reports whether it is finished with.
 func (l *loop) offer(c *conn) bool {
 	h := &c.held
-	h.lo += l.give(c, codec.Unit{Kind: h.kind, N: h.n, Data: c.in.B[c.inOff+h.lo : c.inOff+h.hi : c.inOff+h.hi]})
+	lo, hi := c.inOff+int(h.lo), c.inOff+int(h.hi)
+	h.lo += int32(l.give(c, codec.Unit{Kind: h.kind, N: int(h.n), Data: c.in.B[lo:hi:hi]}))
 	if h.lo < h.hi && c.state&(gone|closing) == 0 {
 		if c.src != nil && l.pull(c) {
 			l.yield(c)
@@ -183,7 +184,7 @@ func (l *loop) offer(c *conn) bool {
 		return false
 	}
 	if c.state&gone == 0 {
-		c.inOff += h.n
+		c.inOff += int(h.n)
 		c.held = held{}
 		if c.inOff == len(c.in.B) {
 			l.unkeep(c)
@@ -280,7 +281,7 @@ func (l *loop) serve(c *conn, b []byte) (used int) {
 		}
 		if took < len(u.Data) && c.state&closing == 0 {
 			at := int(uintptr(unsafe.Pointer(&u.Data[0])) - uintptr(unsafe.Pointer(&b[used])))
-			c.held = held{kind: u.Kind, n: u.N, lo: at + took, hi: at + len(u.Data)}
+			c.held = held{kind: u.Kind, n: int32(u.N), lo: int32(at + took), hi: int32(at + len(u.Data))}
 			if c.src != nil && l.pull(c) {
 				l.yield(c) // what is held is offered in the next turn
 			}
