@@ -39,6 +39,7 @@ const (
 	BadMQTT // not a packet that an MQTT client may send at that point
 
 	BadSignature // a signed frame that was altered, repeated, left out or moved
+	BadStatus    // not an HTTP status line, or a response that nobody has asked for
 	faultCount
 )
 
@@ -76,6 +77,7 @@ var faultText = [Faults][2]string{
 	BadRESP:             {"bad-resp", "the command is not well-formed RESP"},
 	BadMQTT:             {"bad-mqtt", "the packet is not one that an MQTT client may send here"},
 	BadSignature:        {"bad-signature", "the signed frame was altered, or is not the next one of this connection"},
+	BadStatus:           {"bad-status", "the response's status line is malformed, or nobody asked for it"},
 	ClientHelloTooLarge: {"client-hello-too-large", "the TLS ClientHello exceeds the limit"},
 }
 

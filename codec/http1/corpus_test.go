@@ -217,6 +217,10 @@ var wrong = []struct {
 	{post + "Transfer-Encoding:\r\n chunked\r\n\r\n", codec.BadCoding, "folded: empty when its line ends"},
 	{"POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n", codec.BadCoding, "9112 6.1: faulty in 1.0"},
 
+	// Connection: each option is compared with all fields by who relays.
+	{post + "Connection: a,b,c,d,e,f,g,h\r\nConnection: i,j,k,l,m,n,o,p,q\r\n\r\n", codec.BadField, "17 options"},
+	{post + "Connection: " + strings.Repeat(",", 17) + "\r\n\r\n", codec.BadField, "17 empty ones"},
+
 	// Expect and Trailer.
 	{post + "Expect: 200-ok\r\n\r\n", codec.BadExpect, "an expectation we cannot meet"},
 	{post + "Expect: 100-continue, x\r\n\r\n", codec.BadExpect, "a list"},

@@ -170,6 +170,7 @@ func (d *Decoder) frame(head []byte) codec.Fault {
 	r := d.req
 	r.head = head
 	r.n = int(d.fields)
+	r.other = d.flags&sawOther != 0
 	if d.flags&sawHost == 0 {
 		r.host = span{}
 		if d.flags&isMinor1 != 0 {

@@ -1,5 +1,5 @@
-// Package http1 is the server's side of HTTP/1.1 on the wire: it decodes requests, strictly, and
-// appends responses. It follows RFC 9112 (the syntax) and RFC 9110 (the meaning); clauses are
+// Package http1 is HTTP/1.1 on the wire, for a server and for what relays to one: it decodes requests
+// and, from servers behind, responses, strictly, and appends both. It follows RFC 9112 (the syntax) and RFC 9110 (the meaning); clauses are
 // named where a rule comes from.
 //
 //	request    = [ CRLF ] line *( field CRLF ) CRLF [ body ]
@@ -40,11 +40,25 @@
 //     comma is how a doubled Host looks after a proxy merged it
 //   - methods longer than 32 bytes, HTTP/1.2 and above (9110 2.5), more than one empty line before
 //     a request (9112 2.2)
+//   - more than 16 options of Connection, or one such field of more than 256 bytes
 //   - a Trailer field that announces Content-Length, Transfer-Encoding or Trailer (9110 6.5.1)
 //
 // Where it is looser: a target may hold any visible ASCII byte except "#" (browsers send "|", "{"
 // and the like bare), and a "%" in the query is not checked; in the path it must begin a triplet.
 // Values may hold bytes of 0x80 and above (obs-text, 9110 5.5).
+//
+// # Responses
+//
+// A ResponseDecoder reads a server that a relay has asked; it is told of each request, which its answer
+// cannot be read without. The same strictness holds, and besides:
+//
+//   - bytes that nobody asked for, a status outside of 100 to 599 and a 101 that nobody asked for are
+//     refused
+//   - 1xx and 204 with Transfer-Encoding, or with a Content-Length other than 0 (9110 8.6)
+//   - the SP behind the status code may be missing, as several servers write it; the phrase is text
+//
+// What is passed on is appended from views of what was parsed, field by field (hop.go): nothing that
+// was not parsed can reach the other side.
 //
 // The package does not open files, decode percent-escapes, know media types or time. Anybody may
 // import it.

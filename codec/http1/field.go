@@ -18,6 +18,7 @@ const (
 	sawUpgrade
 	isMinor1 // HTTP/1.1
 	sawCRLF  // the one empty line before the request is spent
+	sawOther // an option of Connection other than the three above
 )
 
 // field acts on one complete field. Names are told apart by length first: of the common ones only
@@ -25,7 +26,7 @@ const (
 func (d *Decoder) field(name, value []byte, at span) codec.Fault {
 	switch len(name) {
 	case len("host"):
-		if equalFold(name, "host") {
+		if equalFold(name, "host") && !d.req.answer {
 			if d.flags&sawHost != 0 || !validHost(value, false) {
 				return codec.BadHost
 			}
@@ -34,7 +35,7 @@ func (d *Decoder) field(name, value []byte, at span) codec.Fault {
 		}
 	case len("expect"):
 		// 9110 10.1.1: to be ignored in HTTP/1.0.
-		if equalFold(name, "expect") && d.flags&isMinor1 != 0 {
+		if equalFold(name, "expect") && d.flags&isMinor1 != 0 && !d.req.answer {
 			if !equalFold(value, "100-continue") {
 				return codec.BadExpect
 			}
@@ -46,7 +47,7 @@ func (d *Decoder) field(name, value []byte, at span) codec.Fault {
 		}
 	case len("connection"):
 		if equalFold(name, "connection") {
-			d.connection(value)
+			return d.connection(value)
 		}
 	case len("content-length"):
 		if equalFold(name, "content-length") {
@@ -96,11 +97,19 @@ func (d *Decoder) transferEncoding(value []byte) codec.Fault {
 	return codec.OK
 }
 
-// connection takes the options it knows from a list (9110 7.6.1) and passes over the others.
-func (d *Decoder) connection(value []byte) {
+// connection takes the options it knows from a list (9110 7.6.1) and passes over the others. Each
+// option may name a field that is not passed on, so they are few: who relays compares them with all
+// fields. d.digits counts them; in a head it has no other use.
+func (d *Decoder) connection(value []byte) codec.Fault {
+	if len(value) > maxOptions {
+		return codec.BadField
+	}
 	for len(value) > 0 {
 		var option []byte
 		option, value = cutComma(value)
+		if d.digits++; d.digits > mostOptions {
+			return codec.BadField
+		}
 		switch {
 		case equalFold(option, "close"):
 			d.flags |= sawClose
@@ -108,8 +117,11 @@ func (d *Decoder) connection(value []byte) {
 			d.flags |= sawKeepAlive
 		case equalFold(option, "upgrade"):
 			d.flags |= sawUpgrade
+		default:
+			d.flags |= sawOther
 		}
 	}
+	return codec.OK
 }
 
 // checkTrailer refuses the announcement of trailers that would change the framing (9110 6.5.1):

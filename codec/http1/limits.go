@@ -32,6 +32,9 @@ type Limits struct {
 const (
 	maxMethod = 32 // bytes; the longest registered one (UPDATEREDIRECTREF) has 17
 
+	mostOptions = 16  // elements of the Connection fields of one head
+	maxOptions  = 256 // bytes of one Connection field
+
 	topHead   = 16 << 20
 	topFields = math.MaxUint16
 	topExtra  = 1 << 20

@@ -145,7 +145,8 @@ func stricter(f codec.Fault, in string, theirs *http.Request) bool {
 	case codec.BadLineEnd: // bare LF; bare CR in a value
 		return bareEnd.MatchString(head)
 	case codec.BadField: // spaces in names, control bytes in values, Trailer
-		return spaceName.MatchString(head) || control.MatchString(head) || framing.MatchString(head)
+		many := strings.Contains(strings.ToLower(head), "\nconnection:") && (len(head) > maxOptions || strings.Count(head, ",")+strings.Count(head, "\n") > mostOptions)
+		return spaceName.MatchString(head) || control.MatchString(head) || framing.MatchString(head) || many
 	case codec.BadHost:
 		// net/http's server checks some of this after ReadRequest: missing, twice, malformed,
 		// or another than the target's.

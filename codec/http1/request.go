@@ -33,7 +33,9 @@ type Request struct {
 	target span
 	host   span // of the Host value; empty without the field
 	fields []span2
-	n      int // fields[:n] are set
+	n      int  // fields[:n] are set
+	other  bool // Connection lists more than close, keep-alive and upgrade
+	answer bool // it is the scratch of a Response
 }
 
 // span is a range of the head. 32 bits hold any head: see topHead. Offsets rather than slices,

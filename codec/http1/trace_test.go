@@ -101,7 +101,7 @@ func describe(r *Request) string {
 // bytewise cuts s into single bytes.
 func bytewise(s string) []string {
 	pieces := make([]string, len(s))
-	for i := range s {
+	for i := range len(s) {
 		pieces[i] = s[i : i+1]
 	}
 	return pieces
