@@ -22,7 +22,7 @@ func (u *upstream) Park(h service.UpstreamHandler, d time.Duration) bool {
 	if l.flushUpstream(u); u.gen != gen {
 		return false
 	}
-	if !u.connected || u.out != nil || u.in != nil || u.eof || u.ending || u.poursIn || u.poursOut || u.tls != nil && u.tls.raw != nil {
+	if !u.connected || u.out != nil || u.in != nil || u.eof || u.ending || u.breaking || u.poursIn || u.poursOut || u.tls != nil && u.tls.raw != nil {
 		return false
 	}
 	if u.wants != wantRead {

@@ -52,6 +52,7 @@ type upstream struct {
 	ended     bool
 	answered  bool // the bytes that moved last came from the server
 	retiring  bool // a timer will ask whether it may be retired
+	breaking  bool // it takes no bytes any more: what it has said is read, and then it is ended
 }
 
 // upstreams are a loop's.
@@ -178,7 +179,7 @@ func (u *upstream) held() (n int) {
 // Write is service.Upstream's.
 func (u *upstream) Write(p []byte) {
 	c := u.c
-	if c == nil || u.ending || c.state&gone != 0 {
+	if c == nil || u.ending || u.breaking || c.state&gone != 0 {
 		return
 	}
 	l := u.loop
@@ -314,8 +315,18 @@ func (l *loop) upstreamWritable(u *upstream) {
 }
 
 // broken ends an upstream that does not take bytes any more. What it has said before, perhaps why,
-// is still passed on.
+// is still passed on: at once when it pours; else its own wake reads it, since the loop's buffer may hold
+// units of the client now.
 func (l *loop) broken(u *upstream) {
+	if !u.poursOut && !u.eof {
+		u.breaking = true
+		if u.out != nil {
+			giveBack(u.out)
+			u.out, u.sent = nil, 0
+			u.noDeadline()
+		}
+		return
+	}
 	if gen := u.gen; u.poursOut && !u.eof && u.c.out == nil {
 		if l.pourBack(u); u.gen != gen {
 			return
@@ -334,7 +345,7 @@ func (l *loop) upstreamReadable(u *upstream) {
 	n, errno := read(u.fd, l.buf[:l.most(c)])
 	switch {
 	case errno == unix.EAGAIN:
-	case errno != 0 || n == 0 && u.tls != nil: // without a close_notify the end may be a cut
+	case errno != 0 || n == 0 && (u.tls != nil || u.breaking): // without a close_notify the end may be a cut
 		l.lost(u, service.EndReset)
 	case u.tls != nil:
 		l.decryptUp(u, l.buf[:n])
@@ -378,8 +389,17 @@ func (l *loop) offerReceived(u *upstream, b []byte) {
 	if kept != nil {
 		giveBack(kept)
 	}
-	if u.gen == gen && u.in != nil && len(u.in.B) > c.ln.MaxOut { // a handler that does not keep its limit
+	if u.gen != gen || u.c != c || u.in == nil {
+		return
+	}
+	if len(u.in.B) > c.ln.MaxOut { // a handler that does not keep its limit
 		l.lost(u, service.EndReset)
+		return
+	}
+	if c.outstanding() > 0 { // when the kernel takes it all nothing else offers the rest again
+		if l.flush(c); u.gen == gen && c.state&gone == 0 && c.out == nil {
+			l.offerReceived(u, nil)
+		}
 	}
 }
 
