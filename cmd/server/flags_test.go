@@ -241,7 +241,6 @@ func TestWrongInputIsOnePlainLine(t *testing.T) {
 		{[]string{"-listen", "tcp://:1?to=a"}, "", "-listen tcp://:1: to a: must be HOST:PORT, with an IPv6 address in brackets, or unix:/PATH", 2, "no port"},
 		{[]string{"-listen", "tcp://:1?to="}, "", `-listen tcp://:1: to "": must be HOST:PORT`, 2, "nothing"},
 		{[]string{"-listen", "tcp://:1?to=a:1,b:2,a:1"}, "", "-listen tcp://:1?to=a:1,b:2,a:1: to names a:1 twice", 2, "one server for two"},
-		{[]string{"-listen", "http://:1?to=a:1"}, "", "to a:1: is for tcp://, tcp+tls://, frames://, frames+tls://, line://, line+tls://, resp://, resp+tls://, mqtt://, mqtt+tls:// and tls-passthrough:// only", 2, "would do nothing"},
 		{[]string{"-listen", "tls-passthrough://:1"}, "", "tls-passthrough://:1: needs a server to relay to", 2, "relayed to nobody"},
 		{[]string{"-listen", "tls-passthrough://unix:/run/x.sock?to=a:1"}, "", "tls-passthrough needs a TCP address: its clients are on the network", 2, "nobody asks for a name there"},
 		{[]string{"-listen", "tls-passthrough://:1?to=a:1&to-tls=1"}, "", "tls-passthrough passes the client's own TLS on: leave to-tls out", 2, "TLS in TLS"},
@@ -254,6 +253,8 @@ func TestWrongInputIsOnePlainLine(t *testing.T) {
 		{[]string{"-alert-secret-file", "x"}, "", "-alert-secret-file: nobody is told without -alert-url", 2, "the same"},
 		{[]string{"-alert-url", "https://a.example", "-alert-rule", "x=off"}, "", "-alert-rule: there is no rule x to turn off", 2, "a name that is mistyped"},
 		{[]string{"-alert-url", "https://a.example", "-alert-rule", "a=shed:1/1h"}, "", "-alert-rule a=shed:1/1h: must be NAME=SUBJECT:NUMBER/WINDOW/COOLDOWN such as sheds=shed:1000/10s/5m, or NAME=off: the window is 1s to 10m", 2, "too long"},
+		{[]string{"-listen", "http://:1?to=a:1&max-header=128KiB"}, "", "max-header must be less than half of max-out", 2, "no head could be relayed"},
+		{[]string{"-listen", "tcp://:1?to=a:1&max-idle=1"}, "", "max-idle 1: is for http:// and https:// only", 2, "bytes are not requests"},
 		{[]string{"-to", "[fe80::1%eth0]:1"}, "", "-to [fe80::1%eth0]:1: an address with a zone cannot be connected to", 2, "zones"},
 		{[]string{"-to", "a b:1"}, "", "-to a: must be HOST:PORT", 2, "spaces stand between"},
 		{[]string{"-to", "unix:x"}, "", "-to unix:x: must be unix: and an absolute path of at most 107 bytes", 2, "relative"},
@@ -352,7 +353,7 @@ func TestDefaultsAreTheLibraries(t *testing.T) {
 
 // services reports whether a flag's value is a service's, which has no limits of its own.
 func services(r *row) bool {
-	return r.name == "connect-timeout" || r.name == "resolve-interval" || strings.HasPrefix(r.name, "health") || r.name == "sni-port"
+	return r.name == "connect-timeout" || r.name == "resolve-interval" || strings.HasPrefix(r.name, "health") || r.name == "sni-port" || strings.HasPrefix(r.name, "upstream-")
 }
 
 func TestRangesAreTheGuards(t *testing.T) {

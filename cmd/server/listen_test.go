@@ -82,6 +82,7 @@ func TestListsOfAListenerReplaceTheOthers(t *testing.T) {
 
 func TestEveryLimitIsAParameter(t *testing.T) {
 	protocol := map[string]string{"max-frame": "frames resp mqtt", "max-line": "line", "max-header": "http", "max-body": "http",
+		"max-idle": "http", "upstream-idle": "http", "upstream-timeout": "http",
 		"files": "http", "index": "http", "list": "http", "dotfiles": "http", "max-age": "http", "auth": "http frames line", "scope": "http frames line", "auth-timeout": "frames line", "sign": "frames", "auth-bind": "frames line", "auth-plain": "http frames line", "names": passScheme, "sni-port": passScheme, "sni-private": passScheme}
 	overTLS := map[string]bool{"tls-min": true, "auth-bind": true, "tls-client-auth": true, "handshake-timeout": true, "source-handshake-rate": true, "source-handshake-burst": true}
 	eachRow(func(r *row) {
@@ -105,7 +106,7 @@ func TestEveryLimitIsAParameter(t *testing.T) {
 		}
 		for _, scheme := range schemes {
 			l, wrong := parseListen("-listen", scheme+"://:1?"+r.name+"="+value, defaultLimits())
-			fits := (r.schemes != relaySchemes || l.protocol() != "http") && (protocol[r.name] == "" || slices.Contains(strings.Fields(protocol[r.name]), l.protocol())) && (!overTLS[r.name] || l.isTLS()) && (r.name != "auth-plain" || !l.isTLS())
+			fits := (protocol[r.name] == "" || slices.Contains(strings.Fields(protocol[r.name]), l.protocol())) && (!overTLS[r.name] || l.isTLS()) && (r.name != "auth-plain" || !l.isTLS())
 			if fits != (wrong == nil) {
 				t.Errorf("%s at %s: %v", r.name, scheme, wrong)
 			}

@@ -14,8 +14,8 @@ import (
 	"weir/internal/metrics"
 )
 
-// relaySchemes are those whose listeners can relay; all but frames and line do nothing else.
-const relaySchemes = "tcp tcp+tls frames frames+tls line line+tls resp resp+tls mqtt mqtt+tls " + passScheme
+// relaySchemes are those whose listeners can relay; all but http, frames and line do nothing else.
+const relaySchemes = "http https tcp tcp+tls frames frames+tls line line+tls resp resp+tls mqtt mqtt+tls " + passScheme
 
 // relaying is where a listener relays to, and how.
 type relaying struct {
@@ -26,6 +26,8 @@ type relaying struct {
 	healthRise, healthFall       int
 	tls                          relayTLS
 	passing
+	maxIdle       int // HTTP: connections kept to each server by each loop
+	idle, silence time.Duration
 }
 
 // relays reports whether a listener relays.
@@ -70,6 +72,9 @@ func (l *listener) checkRelay() string {
 		if slices.Contains(l.limits.relay.to[:i], to) {
 			return "to names " + shown(to) + " twice"
 		}
+	}
+	if l.relaysHTTP() && l.limits.maxHeader+headSlack > int64(l.limits.MaxOut/2) {
+		return "max-header must be less than half of max-out, by 1KiB at least, for heads to be relayed"
 	}
 	return l.checkPass()
 }

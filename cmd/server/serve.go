@@ -100,9 +100,9 @@ func serve(s *settings, stderr io.Writer) error {
 			Gatherer: metrics.Registry(metrics.Sources{
 				Sampler: sampler, Config: e.Config(), Tables: func() metrics.Tables { return tables(e.Guard()) },
 				EventsLost: recorder.Dropped, LogLinesLost: sink.Dropped, Certificates: id.expiries, Files: at.stats,
-				Upstreams: func() []metrics.Upstream { return behind.upstreams(s) },
-				Alerts:    func() metrics.Alerts { return alertStats(alarm) },
-				Version:   b.version, Revision: b.revision, GoVersion: b.golang,
+				Upstreams: func() []metrics.Upstream { return behind.upstreams(s) }, HTTPRelay: behind.http,
+				Alerts:  func() metrics.Alerts { return alertStats(alarm) },
+				Version: b.version, Revision: b.revision, GoVersion: b.golang,
 			}),
 			Ready: func() (bool, string) {
 				if stopping.Load() {

@@ -13,7 +13,9 @@ func (s *settings) hasFiles() bool {
 	return slices.ContainsFunc(s.listeners, func(l listener) bool { return l.servesFiles() })
 }
 
-func (l *listener) servesFiles() bool { return l.protocol() == "http" && l.limits.files != "" }
+func (l *listener) servesFiles() bool {
+	return l.protocol() == "http" && l.limits.files != "" && !l.relays()
+}
 
 // willServeFiles is hasFiles before the listeners are read for good.
 func (s *settings) willServeFiles() bool {

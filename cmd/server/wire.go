@@ -38,9 +38,12 @@ func wire(s *settings, id *identity, at sites, behind pools, in *doors, tell fun
 		var maxIn int64
 		switch l.protocol() {
 		case "http":
-			if site := at[l.name]; site != nil {
+			switch site := at[l.name]; {
+			case l.relays():
+				answers = relay.HTTP(behind.at(i), l.http())
+			case site != nil:
 				answers = site
-			} else {
+			default:
 				answers = hello.New(hello.Config{MaxHeader: int(l.limits.maxHeader), MaxBody: l.limits.maxBody})
 			}
 			maxIn = max(l.limits.maxHeader, httpFloor)

@@ -30,6 +30,7 @@ type Sources struct {
 	Files        func() Files         // of all listeners that serve files together; nil is none
 	Upstreams    func() []Upstream    // that are relayed to; nil is none
 	Alerts       func() Alerts        // nil is none
+	HTTPRelay    func() HTTPRelay     // of all listeners that relay HTTP together; nil is none
 
 	// Version, Revision and GoVersion are told as weir_build_info.
 	Version, Revision, GoVersion string
@@ -45,6 +46,14 @@ type Certificate struct {
 type Files struct {
 	Open, Limit                int64 // files that are open, and that may be
 	Opened, Hits, Misses, Busy uint64
+}
+
+// HTTPRelay is what the relays of HTTP have counted.
+type HTTPRelay struct {
+	Answers [6]uint64 // by class, 2xx at 2
+	Own     [3]uint64 // in our own words: 502, 503, 504
+	Retried uint64
+	Cut     uint64
 }
 
 // Upstream is one server that a listener relays to.
@@ -118,6 +127,10 @@ var List = []Metric{
 	{"weir_upstream_bytes_total", "counter", "Bytes read from servers behind (in) and handed to the kernel for them (out).", []string{"dir"}},
 	{"weir_upstream_up", "gauge", "1 while a server behind is up, as far as is known. route is the name that it is for, where names choose.", []string{"listener", "route", "server"}},
 	{"weir_upstream_server_connections", "gauge", "Open connections to one server behind.", []string{"listener", "route", "server"}},
+	{"weir_http_relay_answers_total", "counter", "Answers to relayed requests, by class of their status; those in weir's own words are in it.", []string{"class"}},
+	{"weir_http_relay_errors_total", "counter", "Relayed requests answered in weir's own words: 502 when a server has gone or sends what is not HTTP, 503 when none is up, 504 when none answers in time.", []string{"status"}},
+	{"weir_http_relay_retries_total", "counter", "Relayed requests that were sent again, safely, because their server had closed the connection before it answered.", nil},
+	{"weir_http_relay_cut_total", "counter", "Relayed answers that their server did not complete: the client was cut off.", nil},
 	{"weir_source_table_used_ratio", "gauge", "Places in use in the fullest table of sources, 0 to 1.", nil},
 	{"weir_source_evictions_total", "counter", "Sources that lost their place in a table to another one.", nil},
 	{"weir_buffered_bytes", "gauge", "Bytes held for all connections: partial frames and queued output.", nil},
@@ -249,6 +262,18 @@ func (c *Collector) Collect(ch chan<- prometheus.Metric) {
 			send("weir_upstream_server_connections", float64(u.Open), u.Listener, u.Route, u.Server)
 		}
 	}
+	var relayed HTTPRelay
+	if c.src.HTTPRelay != nil {
+		relayed = c.src.HTTPRelay()
+	}
+	for class := 1; class < len(relayed.Answers); class++ {
+		send("weir_http_relay_answers_total", float64(relayed.Answers[class]), string(rune('0'+class))+"xx")
+	}
+	for i, n := range relayed.Own {
+		send("weir_http_relay_errors_total", float64(n), [...]string{"502", "503", "504"}[i])
+	}
+	send("weir_http_relay_retries_total", float64(relayed.Retried))
+	send("weir_http_relay_cut_total", float64(relayed.Cut))
 	send("weir_source_table_used_ratio", tables.UsedRatio)
 	send("weir_source_evictions_total", float64(tables.Evictions))
 	send("weir_buffered_bytes", float64(s.Buffered))

@@ -81,6 +81,7 @@ type Pool struct {
 	begun   time.Time
 	stop    context.CancelFunc
 	running sync.WaitGroup
+	http    *HTTPRelay // that relays to them, nil for none; before engine.New only
 }
 
 // place is one of Config.To.

@@ -1,0 +1,29 @@
+// Package web is what the services that speak HTTP say in the same words: refusals and faults.
+// It is for the services, on the loop's goroutine only.
+package web
+
+import (
+	"weir/codec"
+	"weir/codec/http1"
+	"weir/engine/service"
+)
+
+// AppendRefusal appends the response that tells of a guard's refusal; the connection ends with it. head
+// says whether the request that is refused was HEAD.
+func AppendRefusal(dst []byte, c service.Conn, why service.Refusal, head bool) []byte {
+	e := http1.ErrorReply{Date: c.Date(), Detail: why.String()}
+	switch why {
+	case service.TooMany:
+		e.Status, e.RetryAfter, e.Head = 429, 1, head
+	case service.TooSlow:
+		e.Status = 408
+	default:
+		e.Status = 500
+	}
+	return http1.AppendError(dst, e)
+}
+
+// AppendFault appends the response to wrong bytes; the connection ends with it.
+func AppendFault(dst []byte, c service.Conn, f codec.Fault) []byte {
+	return http1.AppendError(dst, http1.ErrorReply{Status: http1.Status(f), Date: c.Date(), Detail: f.Error()})
+}
