@@ -419,7 +419,7 @@ func (l *loop) lost(u *upstream, why service.Ending) {
 	cgen := c.gen
 	h.Ended(u, why)
 	u.loop.upstreams.spare = append(u.loop.upstreams.spare, u)
-	if c.gen == cgen && c.up == nil && c.state&(gone|closing) == 0 {
+	if c.gen == cgen && c.state&(gone|closing) == 0 { // it may have adopted another one: nothing else offers what is kept
 		l.proceed(c)
 	}
 }

@@ -451,6 +451,30 @@ func TestNobodyIsThere(t *testing.T) {
 	}
 }
 
+// TestAdoptedAfterARefusal: one server refuses to be connected to while a body waits, and a connection to
+// another one is there already.
+func TestAdoptedAfterARefusal(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := ln.Addr().String()
+	ln.Close()
+	b := serveBehind(t, answering(okay))
+	f := relayTo(t, HTTPConfig{MaxIdle: 4, Idle: time.Minute}, Config{To: []string{addr, b.ln.Addr().String()}, Fall: 1000}, nil)
+	c := f.dial(t)
+	c.SetDeadline(time.Now().Add(5 * time.Second))
+	br := bufio.NewReader(c)
+	for range 6 {
+		if resp, body := ask(t, c, br, "POST", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello"); resp.StatusCode != 200 || body != "ok" {
+			t.Error(resp.Status, body)
+		}
+	}
+	if n := len(b.recorded()); n != 1 {
+		t.Errorf("%d connections", n)
+	}
+}
+
 // TestEarlyAnswers has a server answer, and end the connection, before it has read a body.
 func TestEarlyAnswers(t *testing.T) {
 	b := serveBehind(t, func(conn net.Conn, br *bufio.Reader) {
