@@ -16,6 +16,10 @@ const (
 	probeEvery = 128 << 10 // the kernel reads ahead that much: what lies between two pages that are there is there too
 	seenFor    = time.Second
 	readFor    = 10 * time.Second // of cannotAsk: shorter would have workers read all the time
+	// seenPieces is of how many pieces in a row it is remembered whether they are there, 64 GiB: a sparse
+	// file can be said to be exabytes, and costs 8 KiB like any other. Readers that are further apart
+	// than that in one file ask for each piece.
+	seenPieces = 64 << 10
 )
 
 // file is an open regular file of one loop. It is closed when nobody holds it any more: the cache, a
@@ -27,8 +31,10 @@ type file struct {
 	refs atomic.Int32
 	open *atomic.Int64 // of its loop's files
 
+	// On the loop's goroutine only.
 	asks   asks
-	seen   []uint64      // pieces of touchBytes that were found in the page cache, or that a worker has read. On the loop's goroutine only
+	seen   []uint64      // pieces of touchBytes that were found in the page cache, or that a worker has read,
+	window int64         // of the window-th seenPieces
 	seenAt time.Duration // since when
 }
 
@@ -103,21 +109,32 @@ func (v *file) cached(off, n int64, now time.Duration) int64 {
 	if v.asks == inMemory {
 		return n
 	}
-	if v.forget(now); len(v.seen) == 0 {
-		v.seen = make([]uint64, v.is.size/touchBytes/64+1)
-	}
+	v.forget(now)
 	end := off + n
 	for at := off; at < end; {
 		w := at / touchBytes
-		if v.seen[w/64]>>(w%64)&1 == 0 {
+		if word, bit := v.piece(w); *word&bit == 0 {
 			if v.asks == cannotAsk || !v.probe(w*touchBytes) {
 				return at - off
 			}
-			v.seen[w/64] |= 1 << (w % 64)
+			*word |= bit
 		}
 		at = (w + 1) * touchBytes
 	}
 	return n
+}
+
+// piece is where it is remembered whether the w-th piece is there.
+func (v *file) piece(w int64) (word *uint64, bit uint64) {
+	if len(v.seen) == 0 {
+		v.seen = make([]uint64, min(v.is.size/touchBytes, seenPieces-1)/64+1)
+	}
+	if w/seenPieces != v.window {
+		clear(v.seen)
+		v.window = w / seenPieces
+	}
+	w %= seenPieces
+	return &v.seen[w/64], 1 << (w % 64)
 }
 
 // probe asks for one piece.
@@ -147,11 +164,10 @@ func (v *file) forget(now time.Duration) {
 
 // saw notes that a worker has read n bytes from off, whole pieces.
 func (v *file) saw(off, n int64, now time.Duration) {
-	if v.forget(now); len(v.seen) == 0 {
-		v.seen = make([]uint64, v.is.size/touchBytes/64+1)
-	}
+	v.forget(now)
 	for w := off / touchBytes; w <= (off+n-1)/touchBytes; w++ {
-		v.seen[w/64] |= 1 << (w % 64)
+		word, bit := v.piece(w)
+		*word |= bit
 	}
 }
 

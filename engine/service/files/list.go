@@ -14,8 +14,12 @@ import (
 // mostNames bounds how many names of a directory are read: with more, the page says so.
 const mostNames = 4096
 
-// pageRoom is what stays free of the room for an answer: its head, and the end of the page.
-const pageRoom = 1 << 10
+const (
+	// pageRoom is what stays free of the room for an answer: its head, and the end of the page.
+	pageRoom = 1 << 10
+	// frameRoom is what the page is without its title, its names and its end. A test holds it.
+	frameRoom = 400
+)
 
 // list answers with the names in a directory: at most as many as there is room for, so that a page is
 // bounded as all queued output is.
@@ -53,6 +57,9 @@ func (s *Site) page(title, dir string, room int) []byte {
 	names, more := s.names(dir)
 	if names == nil {
 		return []byte{}
+	}
+	if len(appendText(nil, title))*2+frameRoom > room {
+		title = "/…/" // a path of 4,000 bytes, of which each may take six, is no title
 	}
 	var b []byte
 	b = append(b, "<!doctype html>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width\">\n<title>"...)
