@@ -100,6 +100,7 @@ type load struct {
 	o       *opener
 	key     string
 	begun   time.Duration
+	change  uint64        // of the key, when it was begun
 	state   atomic.Uint32 // loading, loaded or abandoned
 	result  result        // the worker's, then, when loaded, the loop's
 	over    bool          // nobody need wait for it any more
@@ -124,7 +125,7 @@ const (
 // find returns what a key stands for, from the cache or, after a while, from the file system.
 //
 // hot: 0 allocs when it is there
-func (o *opener) find(c service.Conn, s *session, key []byte) (*entry, outcome) {
+func (o *opener) find(c service.Conn, s *asker, key []byte) (*entry, outcome) {
 	now := c.Now()
 	if s.wait != nil {
 		for _, e := range s.wait.got {
@@ -136,7 +137,7 @@ func (o *opener) find(c service.Conn, s *session, key []byte) (*entry, outcome) 
 	ld := o.loads[string(key)]
 	e := o.entries[string(key)]
 	if e != nil {
-		if age := now - e.checked; age < fresh || ld != nil && age < staleFor {
+		if age := now - e.checked; (age < fresh || ld != nil && age < staleFor) && e.change == o.site.changes(key) {
 			o.count.hits.Add(1)
 			o.use(e, now)
 			return e, have
@@ -171,11 +172,12 @@ func (o *opener) use(e *entry, now time.Duration) {
 }
 
 // look has a worker look a key up, and reports whether one will.
-func (o *opener) look(c service.Conn, s *session, key string, old *entry, now time.Duration) bool {
+func (o *opener) look(c service.Conn, s *asker, key string, old *entry, now time.Duration) bool {
 	ld := &load{o: o, key: key, begun: now}
 	if old != nil && old.file != nil {
 		old.file.hold() // its descriptor's number must not be another file's when it is compared
 	}
+	change := o.site.changes([]byte(key)) // before it is looked at
 	work := func() {
 		r := o.site.load(o, key, old, now)
 		ld.result = r
@@ -183,6 +185,7 @@ func (o *opener) look(c service.Conn, s *session, key string, old *entry, now ti
 			r.drop()
 		}
 	}
+	ld.change = change
 	if !c.Work(work, func() { o.install(ld, s, old, c.Now()) }) {
 		if old != nil && old.file != nil {
 			old.file.release()
@@ -196,7 +199,7 @@ func (o *opener) look(c service.Conn, s *session, key string, old *entry, now ti
 }
 
 // install puts what a worker has found into the cache, and gives it to the session that has waited.
-func (o *opener) install(ld *load, s *session, old *entry, now time.Duration) {
+func (o *opener) install(ld *load, s *asker, old *entry, now time.Duration) {
 	e := ld.result.entry
 	if ld.result.same {
 		e = old
@@ -213,7 +216,7 @@ func (o *opener) install(ld *load, s *session, old *entry, now time.Duration) {
 			o.evict(o.notes.last)
 		}
 	}
-	e.checked, e.used = ld.begun, now
+	e.checked, e.change, e.used = ld.begun, ld.change, now
 	s.wait.keep(e)
 	s.wait.load = nil
 	for last := o.files.last; last != nil && now-last.used > keptFor && !last.file.held(); last = o.files.last {

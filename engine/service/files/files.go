@@ -3,8 +3,7 @@ package files
 import (
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
+	"hash/maphash"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -16,8 +15,8 @@ import (
 
 // Config says what is served and what one request may cost.
 type Config struct {
-	// Dir is the root: nothing outside of it is served. When it is a symbolic link that comes to
-	// point elsewhere, that is noticed within a second.
+	// Dir is the root: nothing outside of it is served; "" serves nothing. When it is a symbolic link
+	// that comes to point elsewhere, that is noticed within a second.
 	Dir string
 	// Index is the name of the file that answers for its directory; "" is none.
 	Index string
@@ -34,8 +33,13 @@ type Config struct {
 	MaxOpen int
 	// MaxHeader is the largest request head in bytes; 0 means package http1's default, 16 KiB.
 	MaxHeader int
-	// MaxBody is the largest body of a request in bytes, which is thrown away; 0 means no limit.
+	// MaxBody is the largest body of a request in bytes that is thrown away; 0 means no limit.
 	MaxBody int64
+	// MaxFrame has the site speak the frame protocol (docs/protocols.md) instead of HTTP, in frames of
+	// at most so many bytes and of mostFrame. 0 is HTTP.
+	MaxFrame int
+	// Uploads says what is taken.
+	Uploads Uploads
 }
 
 // DefaultMaxOpen is Config.MaxOpen when that is 0.
@@ -47,11 +51,12 @@ type Site struct {
 	cache string // the value of Cache-Control
 
 	howToAsk func(fd int) asks // the function of that name; tests have others
+	told     changeTable
+
+	tree  *tree  // nil when nothing is served
+	store *store // nil when nothing is taken
 
 	mu      sync.Mutex // of what follows
-	root    *os.Root
-	info    os.FileInfo // the root's
-	looked  time.Time   // when it was last compared with Config.Dir
 	openers []*opener
 }
 
@@ -64,21 +69,22 @@ func New(cfg Config) (*Site, error) {
 	if err := CheckIndex(cfg.Index); err != nil {
 		return nil, fmt.Errorf("index %q: %w", cfg.Index, err)
 	}
-	dir, err := filepath.Abs(cfg.Dir)
-	if err != nil {
-		return nil, err
-	}
-	cfg.Dir = dir
 	s := &Site{cfg: cfg, cache: "no-cache", howToAsk: howToAsk}
+	s.told.seed = maphash.MakeSeed()
 	if age := cfg.MaxAge / time.Second; age > 0 {
 		s.cache = fmt.Sprintf("public, max-age=%d", age)
 	}
-	if _, err := s.current(); err != nil {
-		var path *os.PathError
-		if errors.As(err, &path) {
-			err = path.Err
+	var err error
+	if cfg.Dir != "" {
+		if s.tree, err = openTree(cfg.Dir); err != nil {
+			return nil, err
 		}
-		return nil, fmt.Errorf("open directory %s: %w", cfg.Dir, err)
+	}
+	if cfg.Uploads.Dir != "" {
+		if s.store, err = openStore(cfg.Uploads, s.tree, s.changed); err != nil {
+			s.Close()
+			return nil, err
+		}
 	}
 	return s, nil
 }
@@ -99,12 +105,21 @@ func CheckIndex(name string) error {
 // Name is service.Service's.
 func (s *Site) Name() string { return "files" }
 
-// Dir is the root as an absolute path.
-func (s *Site) Dir() string { return s.cfg.Dir }
+// Dir is the root as an absolute path, "" when nothing is served.
+func (s *Site) Dir() string {
+	if s.tree == nil {
+		return ""
+	}
+	return s.tree.dir
+}
 
 // ForLoop is service.Service's.
 func (s *Site) ForLoop() service.Opener {
-	o := newOpener(s, http1.NewRequest(http1.Limits{MaxHead: s.cfg.MaxHeader, MaxBody: s.cfg.MaxBody}))
+	limits := http1.Limits{MaxHead: s.cfg.MaxHeader, MaxBody: s.cfg.MaxBody}
+	if s.store != nil {
+		limits.MaxBody = 0 // whose body it is, and what it may have, is the session's to say
+	}
+	o := newOpener(s, http1.NewRequest(limits))
 	s.mu.Lock()
 	s.openers = append(s.openers, o)
 	share := max(1, s.cfg.MaxOpen/len(s.openers))
@@ -122,9 +137,11 @@ func (s *Site) Close() {
 	for _, o := range s.openers {
 		o.drop()
 	}
-	if s.root != nil {
-		_ = s.root.Close()
-		s.root = nil
+	if s.store != nil {
+		s.store.close()
+	}
+	if s.tree != nil {
+		s.tree.close()
 	}
 }
 

@@ -94,7 +94,7 @@ func (s *Site) page(title, dir string, room int) []byte {
 // names are what a listing shows of a directory, sorted, directories first and with a slash: what can
 // be asked for, so neither what is hidden nor what is neither file nor directory. nil is an error.
 func (s *Site) names(dir string) (names []string, more bool) {
-	root, err := s.current()
+	root, err := s.tree.current()
 	if err != nil {
 		return nil, false
 	}

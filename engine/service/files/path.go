@@ -18,7 +18,8 @@ const (
 //     component "." or "..", however it is written, bytes that are not UTF-8 (overlong forms of dots
 //     and slashes are not);
 //   - 404: what nothing can be called: an empty component, one longer than 255 bytes, a name that
-//     Windows keeps for a device; and what is hidden: a component that begins with a dot;
+//     Windows keeps for a device; what is hidden: a component that begins with a dot; and, in any case,
+//     what uploads under way are called;
 //   - 414: a path longer than a system call takes.
 //
 // What is encoded twice has "%" in its name, and is looked for under that.
@@ -33,6 +34,11 @@ func clean(raw []byte, scratch *[]byte, dotFiles bool) (key []byte, status int) 
 		}
 		*scratch = key
 	}
+	return judge(key, dotFiles)
+}
+
+// judge is what clean does with a path that is decoded, and begins behind its first slash.
+func judge(key []byte, dotFiles bool) (_ []byte, status int) {
 	if len(key) > maxPath {
 		return nil, 414
 	}
@@ -56,7 +62,7 @@ func clean(raw []byte, scratch *[]byte, dotFiles bool) (key []byte, status int) 
 			status = 404 // but look at the others: one of them may be worse
 		case string(name) == "." || string(name) == "..":
 			return nil, 400
-		case n > maxName, name[0] == '.' && !dotFiles && (from > 0 || string(name) != ".well-known"), isDevice(name):
+		case n > maxName, name[0] == '.' && (!dotFiles || isTemp(name)) && (from > 0 || string(name) != ".well-known"), isDevice(name):
 			status = 404
 		}
 		from += n + 1

@@ -18,10 +18,16 @@ func (o *opener) Open(service.Conn) service.Session {
 // session is one connection.
 type session struct {
 	http1.Decoder
+	asker
 	o    *opener
-	wait *asking // of a request that has had to wait: its head is offered again. Else nil
-	body bool    // a body of the present request is still to come, and is thrown away
+	up   *upload // under way, else nil
+	body bool    // a body of the present request is still to come, and is thrown away unless it is an upload's
 	last bool    // the connection ends with the present answer
+}
+
+// asker is who has paths looked up.
+type asker struct {
+	wait *asking // of a request that has had to wait: its head is offered again. Else nil
 }
 
 // asking is what a request has waited for so far.
@@ -52,7 +58,7 @@ func (a *asking) let(i int) {
 }
 
 // answered forgets what a request has waited for.
-func (s *session) answered() {
+func (s *asker) answered() {
 	if a := s.wait; a != nil {
 		a.let(0)
 		a.let(1)
@@ -60,12 +66,21 @@ func (s *session) answered() {
 	}
 }
 
-// Closed is service.Session's.
-func (s *session) Closed() {
+// forget is answered for one who has gone.
+func (s *asker) forget(o *opener) {
 	if a := s.wait; a != nil && a.load != nil {
-		s.o.abandon(a.load, a.old)
+		o.abandon(a.load, a.old)
 	}
 	s.answered()
+}
+
+// Closed is service.Session's.
+func (s *session) Closed() {
+	s.forget(s.o)
+	if s.up != nil {
+		s.up.abandon(wasCut)
+		s.up = nil
+	}
 }
 
 // Stage is service.Session's.
@@ -83,6 +98,10 @@ func (s *session) Stage() service.Stage {
 func (s *session) Serve(c service.Conn, u codec.Unit) int {
 	switch u.Kind {
 	case codec.Frame:
+		if s.o.site.store != nil && s.wait == nil && string(s.o.req.Method()) == "PUT" {
+			s.put(c)
+			break
+		}
 		if !s.request(c, u.Data) {
 			return 0
 		}
@@ -90,7 +109,15 @@ func (s *session) Serve(c service.Conn, u codec.Unit) int {
 		if s.last && !s.body {
 			c.Close()
 		}
+	case codec.Part:
+		if s.up != nil {
+			s.part(c, u.Data)
+		}
 	case codec.End:
+		if s.up != nil {
+			s.complete(c)
+			break
+		}
 		if s.body = false; s.last {
 			c.Close()
 		}
@@ -108,10 +135,17 @@ func (s *session) request(c service.Conn, head []byte) bool {
 	}
 	s.last = !r.KeepAlive || c.Draining()
 	s.body = r.Chunked || r.ContentLength > 0
+	if most := o.site.cfg.MaxBody; o.site.store != nil && (r.Chunked || most > 0 && r.ContentLength > most) {
+		s.last, s.body = true, false // the decoder does not say what is too large where there are uploads
+		if !r.Chunked {
+			s.problem(c, 413)
+			return true
+		}
+	}
 	if r.ExpectContinue { // a body that nobody wants is not asked for
 		s.last, s.body = true, false
 	}
-	if !r.Head && string(r.Method()) != "GET" {
+	if o.site.tree == nil || !r.Head && string(r.Method()) != "GET" {
 		s.problem(c, 405)
 		return true
 	}
@@ -120,11 +154,11 @@ func (s *session) request(c service.Conn, head []byte) bool {
 		s.problem(c, status)
 		return true
 	}
-	e, what := o.find(c, s, key)
+	e, what := o.find(c, &s.asker, key)
 	if what == have && e.kind == found && e.siblings != 0 {
 		if enc := choose(r, e.siblings); enc != 0 {
 			o.variant = appendVariant(o.variant[:0], enc, e.name)
-			v, how := o.find(c, s, o.variant)
+			v, how := o.find(c, &s.asker, o.variant)
 			if what = how; how == have && v.kind == found { // else it has just gone: the file as it is
 				e = v
 			}
@@ -260,7 +294,14 @@ func (s *session) problem(c service.Conn, status int) {
 	s.start(c, status, plain, textLength(status))
 	switch status {
 	case 405:
-		s.o.buf = append(s.o.buf, "Allow: GET, HEAD\r\n"...)
+		switch site := s.o.site; {
+		case site.store == nil:
+			s.o.buf = append(s.o.buf, "Allow: GET, HEAD\r\n"...)
+		case site.tree == nil:
+			s.o.buf = append(s.o.buf, "Allow: PUT\r\n"...)
+		default:
+			s.o.buf = append(s.o.buf, "Allow: GET, HEAD, PUT\r\n"...)
+		}
 	case 503:
 		s.o.buf = append(s.o.buf, "Retry-After: 1\r\n"...)
 	}
@@ -270,7 +311,7 @@ func (s *session) problem(c service.Conn, status int) {
 
 // Refuse answers in HTTP's words, unless the answer is given: there is one for each request.
 func (s *session) Refuse(c service.Conn, why service.Refusal) {
-	if s.body && s.wait == nil {
+	if s.body && s.wait == nil && s.up == nil {
 		return
 	}
 	e := http1.ErrorReply{Date: c.Date(), Detail: why.String()}
@@ -288,7 +329,7 @@ func (s *session) Refuse(c service.Conn, why service.Refusal) {
 
 // Fault answers wrong bytes.
 func (s *session) Fault(c service.Conn, f codec.Fault) {
-	if s.body { // the answer is given
+	if s.body && s.up == nil { // the answer is given
 		return
 	}
 	s.o.buf = http1.AppendError(s.o.buf[:0], http1.ErrorReply{Status: http1.Status(f), Date: c.Date(), Detail: f.Error()})

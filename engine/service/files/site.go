@@ -4,7 +4,6 @@ import (
 	"errors"
 	"io/fs"
 	"os"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -12,12 +11,8 @@ import (
 	"weir/codec/http1"
 )
 
-// fresh is how long what was found is believed without looking again, and rootFresh the same of the
-// root itself.
-const (
-	fresh     = time.Second
-	rootFresh = time.Second
-)
+// fresh is how long what was found is believed without looking again.
+const fresh = time.Second
 
 // kind is what a key stands for.
 type kind uint8
@@ -49,6 +44,7 @@ type entry struct {
 
 	// The cache's.
 	checked, used time.Duration
+	change        uint64 // Site.changes of the key when it was looked at
 	prev, next    *entry
 	cached        bool
 }
@@ -65,42 +61,10 @@ func (r *result) drop() {
 	}
 }
 
-// current is the root, opened anew when Config.Dir has come to be another directory: releases are
-// often put in place by pointing a link at them. On a worker.
-func (s *Site) current() (*os.Root, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	now := time.Now()
-	if s.root != nil && now.Sub(s.looked) < rootFresh && now.After(s.looked) {
-		return s.root, nil
-	}
-	s.looked = now
-	info, err := os.Stat(s.cfg.Dir)
-	if s.root != nil && (err != nil || os.SameFile(info, s.info)) {
-		return s.root, nil // also while a new one is being put in place
-	}
-	root, err := os.OpenRoot(s.cfg.Dir)
-	if err != nil {
-		if s.root != nil {
-			return s.root, nil
-		}
-		return nil, err
-	}
-	if info, err = root.Stat("."); err != nil {
-		_ = root.Close()
-		return nil, err
-	}
-	if old := s.root; old != nil {
-		time.AfterFunc(time.Minute, func() { _ = old.Close() }) // workers may be at it
-	}
-	s.root, s.info = root, info
-	return root, nil
-}
-
 // load looks a key up in the file system. old is what was known of it, nil for nothing; now is the loop's
 // time when it asked. On a worker.
 func (s *Site) load(o *opener, key string, old *entry, now time.Duration) result {
-	root, err := s.current()
+	root, err := s.tree.current()
 	if err != nil {
 		return refuse(key, 500)
 	}
@@ -208,7 +172,7 @@ func (e *entry) describe(fi os.FileInfo, enc encodings, cache string) {
 	e.ctype = typeOf(e.name)
 	e.modified = fi.ModTime().UTC().Truncate(time.Second)
 	e.lastMod = e.modified.Format(httpTime)
-	tag := strconv.FormatInt(fi.ModTime().UnixNano(), 36) + "-" + strconv.FormatInt(fi.Size(), 36)
+	tag := plainTag(fi.ModTime().UnixNano(), fi.Size())
 	if enc != 0 {
 		tag += "-" + enc.name()
 	}
