@@ -1,6 +1,7 @@
 package files
 
 import (
+	"hash"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -185,6 +186,24 @@ func (v *file) touch(off, n int64) {
 		off += int64(max(got, 0))
 	}
 	_ = unix.Fadvise(v.fd, off, touchBytes, unix.FADV_WILLNEED)
+}
+
+// digest adds what is from from to to to a digest, and reports whether it could be read. On a worker.
+func (v *file) digest(sum hash.Hash, from, to int64) bool {
+	b := touchBuffers.Get().(*[]byte)
+	defer touchBuffers.Put(b)
+	for from < to {
+		got, err := unix.Pread(v.fd, (*b)[:min(int64(len(*b)), to-from)], from)
+		if err == unix.EINTR {
+			continue
+		}
+		if err != nil || got == 0 {
+			return false
+		}
+		_, _ = sum.Write((*b)[:got]) // never fails
+		from += int64(got)
+	}
+	return true
 }
 
 // pread reads what the page cache has, or waits for the disk.

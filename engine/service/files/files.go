@@ -66,6 +66,9 @@ func New(cfg Config) (*Site, error) {
 	if cfg.MaxOpen == 0 {
 		cfg.MaxOpen = DefaultMaxOpen
 	}
+	if cfg.MaxFrame > 0 {
+		cfg.Index, cfg.List = "", false
+	}
 	if err := CheckIndex(cfg.Index); err != nil {
 		return nil, fmt.Errorf("index %q: %w", cfg.Index, err)
 	}

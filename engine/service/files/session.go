@@ -10,6 +10,9 @@ import (
 
 // Open is service.Opener's.
 func (o *opener) Open(service.Conn) service.Session {
+	if o.site.cfg.MaxFrame > 0 {
+		return o.openFrames()
+	}
 	s := &session{o: o}
 	s.Reset(o.req)
 	return s
