@@ -3,7 +3,6 @@ package files
 import (
 	"errors"
 	"fmt"
-	"hash/maphash"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -51,7 +50,6 @@ type Site struct {
 	cache string // the value of Cache-Control
 
 	howToAsk func(fd int) asks // the function of that name; tests have others
-	told     changeTable
 
 	tree  *tree  // nil when nothing is served
 	store *store // nil when nothing is taken
@@ -73,7 +71,6 @@ func New(cfg Config) (*Site, error) {
 		return nil, fmt.Errorf("index %q: %w", cfg.Index, err)
 	}
 	s := &Site{cfg: cfg, cache: "no-cache", howToAsk: howToAsk}
-	s.told.seed = maphash.MakeSeed()
 	if age := cfg.MaxAge / time.Second; age > 0 {
 		s.cache = fmt.Sprintf("public, max-age=%d", age)
 	}
@@ -84,7 +81,7 @@ func New(cfg Config) (*Site, error) {
 		}
 	}
 	if cfg.Uploads.Dir != "" {
-		if s.store, err = openStore(cfg.Uploads, s.tree, s.changed); err != nil {
+		if s.store, err = openStore(cfg.Uploads, s.tree); err != nil {
 			s.Close()
 			return nil, err
 		}

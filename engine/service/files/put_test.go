@@ -489,6 +489,20 @@ func TestUploadsAtOnceAreBounded(t *testing.T) {
 	}
 }
 
+// Who waits for each answer needs one place.
+func TestOneUploadAfterTheOtherNeedsOnePlace(t *testing.T) {
+	t.Parallel()
+	r := uploads(t, Uploads{Slots: NewSlots(1)}, nil, nil)
+	c := r.dial()
+	br := bufio.NewReader(c)
+	for i := range 200 {
+		if a, err := putOn(c, br, fmt.Sprintf("/f%d", i), "x"); err != nil || a.StatusCode != 201 {
+			t.Fatalf("%d: %v %v", i, a, err)
+		}
+	}
+	r.left()
+}
+
 // When the worker pool is full an upload waits; it does not fail, and nobody loops.
 func TestUploadsWaitForWorkers(t *testing.T) {
 	t.Parallel()
@@ -657,4 +671,38 @@ func TestADropBoxServesNothing(t *testing.T) {
 		t.Error(a.StatusCode)
 	}
 	eventually(t, "ended", func() bool { return box.UploadStats().Open == 0 })
+}
+
+// Sites that store below one directory have one quota, and each knows what the other stores.
+func TestSitesBesideEachOther(t *testing.T) {
+	t.Parallel()
+	r := uploads(t, Uploads{Quota: 100, Overwrite: true}, map[string]string{"index.html": "old"}, nil)
+	eventually(t, "ready", r.site.store.ready.Load)
+	other, err := New(Config{MaxFrame: 1 << 20, Uploads: Uploads{Dir: r.dir, Quota: 100, Beside: r.site, Overwrite: true}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r2 := start(t, Config{}, nil, func(c *engine.Config) { c.Listeners[0].Service = other })
+	defer other.Close()
+	k := r2.framed()
+	if a := r.ask("GET", "/"); a.body != "old" {
+		t.Fatal(a.body)
+	}
+	if a := k.put("PUT 9 /index.html", "new index", 9); !strings.HasPrefix(a, "OK replaced") {
+		t.Fatal(a)
+	}
+	if a := r.ask("GET", "/"); a.body != "new index" {
+		t.Errorf("then %q", a.body)
+	}
+	if a := k.put("PUT 60 /f", text(60), 60); !strings.HasPrefix(a, "OK created") {
+		t.Fatal(a)
+	}
+	if a := r.put("/g", text(60)); a.StatusCode != 507 {
+		t.Errorf("together they store %d", a.StatusCode)
+	}
+	if n := r.site.UploadStats().Used; n != 69 {
+		t.Errorf("%d bytes", n)
+	}
+	k.c.Close()
+	eventually(t, "ended", func() bool { return other.UploadStats().Open == 0 })
 }

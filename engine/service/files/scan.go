@@ -29,8 +29,8 @@ type place struct {
 // scan adds up the sizes of the regular files below the root, and removes what a crash has left. It follows
 // no symbolic link; where one is swapped in for a directory while it looks, os.Root sees to it that it stays
 // inside, where something is then counted twice.
-func (s *store) scan() (sum int64, err error) {
-	root, err := s.tree.current()
+func (l *ledger) scan() (sum int64, err error) {
+	root, err := l.tree.current()
 	if err != nil {
 		return 0, err
 	}
@@ -46,7 +46,7 @@ func (s *store) scan() (sum int64, err error) {
 			names, err := d.ReadDir(scanBatch)
 			for _, e := range names {
 				select {
-				case <-s.closed:
+				case <-l.closed:
 					_ = d.Close()
 					return 0, errStopped
 				default:
@@ -62,7 +62,7 @@ func (s *store) scan() (sum int64, err error) {
 					}
 				case !e.Type().IsRegular():
 				case isOurTemp(e.Name()):
-					s.sweep(root, path)
+					l.sweep(root, path)
 				default:
 					if fi, err := root.Lstat(path); err == nil && fi.Mode().IsRegular() {
 						sum += fi.Size()
@@ -79,7 +79,7 @@ func (s *store) scan() (sum int64, err error) {
 }
 
 // sweep removes a leftover, unless whoever writes it is alive: they hold a lock.
-func (s *store) sweep(root *os.Root, path string) {
+func (l *ledger) sweep(root *os.Root, path string) {
 	f, err := root.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK|syscall.O_NOCTTY, 0)
 	if err != nil {
 		return
@@ -92,6 +92,6 @@ func (s *store) sweep(root *os.Root, path string) {
 		return
 	}
 	if root.Remove(path) == nil {
-		s.swept.Add(1)
+		l.swept.Add(1)
 	}
 }

@@ -28,6 +28,9 @@ type Uploads struct {
 	Overwrite bool
 	// Slots are shared by all sites of a process; nil means DefaultMaxUploads of its own.
 	Slots *Slots
+	// Beside is a site that stores below the same Dir, opened before: the two have one quota, and what one
+	// stores the other knows of. nil for the first.
+	Beside *Site
 	// Spend asks for leave to store n bytes that a peer sends, and takes them from what its source may
 	// store; nil means no limit. It is how the guard's buckets get here without an import. It must not
 	// block. Loops' goroutines.
@@ -113,87 +116,102 @@ func newTemp() string {
 }
 
 // store takes the uploads of one site.
+type store struct {
+	*ledger
+	cfg    Uploads
+	served bool // the site serves what it stores
+
+	open  atomic.Int64
+	bytes atomic.Uint64
+	ends  [Outcomes]atomic.Uint64
+	wg    sync.WaitGroup
+}
+
+// ledger is what all stores below one directory have together. Any goroutine.
 //
 // Invariants: used = what the last count found + added since then + reserved for uploads under way; a
 // file that was stored while a count ran may be in it twice, until the next one.
-type store struct {
-	cfg     Uploads
-	tree    *tree
-	shared  bool             // tree is the site's
-	changed func(key []byte) // is told what has been stored
+type ledger struct {
+	tree   *tree
+	shared bool // tree is a site's
+	told   changes
+	commit sync.Mutex // held while a name is looked at and then taken
 
 	there    atomic.Int64 // bytes that the last count has found
 	added    atomic.Int64 // bytes stored, less those replaced, since it began
 	reserved atomic.Int64 // bytes that uploads under way may still come to
 	pending  atomic.Int64 // those of them that are not written yet
-	ready    atomic.Bool  // the first count is done, or there is no need of one
+	ready    atomic.Bool  // the first count is done
 	counting atomic.Bool
-	counted  atomic.Int64 // when the last count began, Unix nanoseconds
-
-	open   atomic.Int64
-	bytes  atomic.Uint64
-	ends   [Outcomes]atomic.Uint64
-	swept  atomic.Uint64 // leftovers removed
-	commit sync.Mutex    // held while a name is looked at and then taken
-	wg     sync.WaitGroup
-	closed chan struct{}
+	counted  atomic.Int64  // when the last count began, Unix nanoseconds
+	swept    atomic.Uint64 // leftovers removed
+	wg       sync.WaitGroup
+	closed   chan struct{}
 }
 
 // recountAfter is how long a count holds at least. Files that others remove come off the quota with the
 // next one, which is made when an upload finds no room.
 const recountAfter = time.Minute
 
-// openStore opens the root of uploads, or shares the site's. It begins to count what is there and to
-// remove what a crash has left, on a goroutine.
-func openStore(cfg Uploads, site *tree, changed func(key []byte)) (*store, error) {
-	s := &store{cfg: cfg, changed: changed, closed: make(chan struct{})}
+// openStore opens the root of uploads, or shares the site's or that of the site beside. It begins to count what
+// is there and to remove what a crash has left, on a goroutine.
+func openStore(cfg Uploads, site *tree) (*store, error) {
+	s := &store{cfg: cfg}
 	if s.cfg.Slots == nil {
 		s.cfg.Slots = NewSlots(DefaultMaxUploads)
 	}
-	t, err := openTree(cfg.Dir)
-	if err != nil {
-		return nil, err
+	if cfg.Beside != nil {
+		s.ledger = cfg.Beside.store.ledger
+	} else {
+		t, err := openTree(cfg.Dir)
+		if err != nil {
+			return nil, err
+		}
+		s.ledger = &ledger{tree: t, told: newChanges(), closed: make(chan struct{})}
+		if site != nil && site.dir == t.dir {
+			t.close()
+			s.tree, s.shared = site, true
+		}
+		s.count()
 	}
-	if s.tree = t; site != nil && site.dir == t.dir {
-		t.close()
-		s.tree, s.shared = site, true
-	}
-	s.ready.Store(cfg.Quota == 0)
-	s.count()
+	s.served = site != nil && site.dir == s.tree.dir
 	return s, nil
 }
 
 // close waits for uploads that are being given up. After the engine has ended only.
 func (s *store) close() {
-	close(s.closed)
 	s.wg.Wait()
+	if s.cfg.Beside != nil {
+		return
+	}
+	close(s.closed)
+	s.ledger.wg.Wait()
 	if !s.shared {
 		s.tree.close()
 	}
 }
 
 // count has a goroutine count and sweep, unless one is at it.
-func (s *store) count() {
-	if !s.counting.CompareAndSwap(false, true) {
+func (l *ledger) count() {
+	if !l.counting.CompareAndSwap(false, true) {
 		return
 	}
-	s.counted.Store(time.Now().UnixNano())
-	s.wg.Add(1)
+	l.counted.Store(time.Now().UnixNano())
+	l.wg.Add(1)
 	go func() {
-		defer s.wg.Done()
-		defer s.counting.Store(false)
-		added := s.added.Load()
-		n, err := s.scan()
-		if err == nil {
-			s.there.Store(n)
-			s.added.Add(-added)
-			s.ready.Store(true)
+		defer l.wg.Done()
+		defer l.counting.Store(false)
+		added := l.added.Load()
+		if n, err := l.scan(); err == nil {
+			l.there.Store(n)
+			l.added.Add(-added)
+			l.ready.Store(true)
 		}
 	}()
 }
 
 // used is how many bytes of the quota are in use.
-func (s *store) used() int64 { return s.there.Load() + s.added.Load() + s.reserved.Load() }
+func (l *ledger) used() int64 { return l.there.Load() + l.added.Load() + l.reserved.Load() }
 
 // reserve takes n bytes of the quota, and of what the disk has, for an upload. On a loop.
 func (s *store) reserve(n int64) bool {

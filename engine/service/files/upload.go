@@ -132,6 +132,8 @@ type upload struct {
 	digest  [sha256.Size]byte
 	tag     string
 	created bool
+	settled bool // nothing is reserved for it any more
+	left    bool // its place is given back
 }
 
 // admit judges what can be judged without the file system, and takes what an upload needs of what is
@@ -140,7 +142,7 @@ func (s *store) admit(c service.Conn, u *upload, size int64) Outcome {
 	switch {
 	case s.cfg.Max > 0 && size > s.cfg.Max:
 		return TooLarge
-	case !s.ready.Load():
+	case s.cfg.Quota > 0 && !s.ready.Load():
 		return Busy // what is there is being counted
 	}
 	n := max(size, 0)
@@ -354,8 +356,9 @@ func (u *upload) finish() Outcome {
 		return o
 	}
 	u.st.added.Add(u.written - replaced)
+	u.settle()
 	u.st.bytes.Add(uint64(u.written))
-	u.st.changed([]byte(u.key))
+	u.st.told.tell([]byte(u.key))
 	if err := u.dir.Sync(); err != nil && !errors.Is(err, syscall.EINVAL) { // a file system without directories to sync
 		return outcomeOf(err)
 	}
@@ -407,6 +410,9 @@ func (u *upload) take() (replaced int64, o Outcome) {
 func (u *upload) end(o Outcome) {
 	u.answered = true
 	u.st.ends[o].Add(1)
+	if o == Stored { // at once, or the client's next one could find none; all that is left is to close two descriptors
+		u.leave()
+	}
 	u.abandonNow()
 }
 
@@ -424,6 +430,23 @@ func (u *upload) abandonNow() {
 	u.mu.Unlock()
 	if !running { // removing and closing can take long: not on the loop. There are no more of these than places
 		go u.clean()
+	}
+}
+
+// leave gives its place to another one.
+func (u *upload) leave() {
+	if !u.left {
+		u.left = true
+		u.st.cfg.Slots.give(u.source)
+	}
+}
+
+// settle gives back what is reserved.
+func (u *upload) settle() {
+	if !u.settled {
+		u.settled = true
+		u.st.pending.Add(u.written - u.held)
+		u.st.reserved.Add(-u.held)
 	}
 }
 
@@ -446,9 +469,8 @@ func (u *upload) clean() {
 	if u.dir != nil {
 		_ = u.dir.Close()
 	}
-	u.st.pending.Add(u.written - u.held)
-	u.st.reserved.Add(-u.held)
-	u.st.cfg.Slots.give(u.source)
+	u.settle()
+	u.leave()
 	u.st.open.Add(-1)
 	u.st.wg.Done()
 }
