@@ -123,6 +123,13 @@ var beside = map[string][]string{
 	"list":              {"-files=."},
 	"dotfiles":          {"-files=."},
 	"max-age":           {"-files=."},
+
+	"overwrite":           {"-uploads=."},
+	"max-upload":          {"-uploads=."},
+	"upload-quota":        {"-uploads=."},
+	"upload-floor":        {"-uploads=."},
+	"source-upload-rate":  {"-uploads=."},
+	"source-upload-burst": {"-uploads=.", "-max-upload=1"},
 }
 
 func TestEveryFlagInEveryPlace(t *testing.T) {
@@ -353,7 +360,7 @@ func TestDefaultsAreTheLibraries(t *testing.T) {
 
 // services reports whether a flag's value is a service's, which has no limits of its own.
 func services(r *row) bool {
-	return r.name == "connect-timeout" || r.name == "resolve-interval" || strings.HasPrefix(r.name, "health") || r.name == "sni-port" || strings.HasPrefix(r.name, "upstream-")
+	return strings.Contains(r.name, "upload") || r.name == "connect-timeout" || r.name == "resolve-interval" || strings.HasPrefix(r.name, "health") || r.name == "sni-port" || strings.HasPrefix(r.name, "upstream-")
 }
 
 func TestRangesAreTheGuards(t *testing.T) {
@@ -410,7 +417,7 @@ func TestZeroIsNoLimit(t *testing.T) {
 		if r.limit == nil || r.name == "min-rate-grace" || r.zero == "" && r.min > 0 || r.setting != nil || r.kind >= toggle {
 			return
 		}
-		s := mustResolve(t, "-"+r.name+"=0")
+		s := mustResolve(t, append([]string{"-" + r.name + "=0"}, beside[r.name]...)...)
 		want := r.numeral(r.zeroIs)
 		if got := r.written(r.field(s))[0]; got != want {
 			t.Errorf("%s 0: got %s, want %s", r.name, got, want)

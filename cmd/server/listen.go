@@ -74,6 +74,9 @@ func parseListen(from, text string, base limits) (listener, *wrongValue) {
 		l.network = "tcp"
 	}
 	l.name = strings.TrimSuffix(bare, "/")
+	if l.protocol() != "http" { // what frames do is said at each listener: they echo, relay or serve files
+		l.limits.files, l.limits.up.dir = "", ""
+	}
 
 	params, err := url.ParseQuery(query)
 	if err != nil {

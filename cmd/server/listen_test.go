@@ -83,7 +83,10 @@ func TestListsOfAListenerReplaceTheOthers(t *testing.T) {
 func TestEveryLimitIsAParameter(t *testing.T) {
 	protocol := map[string]string{"max-frame": "frames resp mqtt", "max-line": "line", "max-header": "http", "max-body": "http",
 		"max-idle": "http", "upstream-idle": "http", "upstream-timeout": "http",
-		"files": "http", "index": "http", "list": "http", "dotfiles": "http", "max-age": "http", "auth": "http frames line", "scope": "http frames line", "auth-timeout": "frames line", "sign": "frames", "auth-bind": "frames line", "auth-plain": "http frames line", "names": passScheme, "sni-port": passScheme, "sni-private": passScheme}
+		"files": "http frames", "index": "http", "list": "http", "dotfiles": "http frames", "max-age": "http",
+		"uploads": "http frames", "overwrite": "http frames", "max-upload": "http frames", "upload-quota": "http frames", "upload-floor": "http frames",
+		"source-upload-rate": "http frames", "source-upload-burst": "http frames",
+		"auth": "http frames line", "scope": "http frames line", "auth-timeout": "frames line", "sign": "frames", "auth-bind": "frames line", "auth-plain": "http frames line", "names": passScheme, "sni-port": passScheme, "sni-private": passScheme}
 	overTLS := map[string]bool{"tls-min": true, "auth-bind": true, "tls-client-auth": true, "handshake-timeout": true, "source-handshake-rate": true, "source-handshake-burst": true}
 	eachRow(func(r *row) {
 		if r.limit == nil {
@@ -148,7 +151,8 @@ func TestWrongListenIsOnePlainLine(t *testing.T) {
 		{"https://:80?tls-min=1.1", "tls-min 1.1: must be 1.2 or 1.3", "too old"},
 		{"https://:80?tls-client-auth=maybe", "tls-client-auth maybe: must be off, optional or required", "no such word"},
 		{"https://:80?cert=x", "cert x: no such parameter", "the name picks the certificate, not the listener"},
-		{"frames://:80?files=x", "files x: is for http:// and https:// only", "would do nothing"},
+		{"line://:80?files=x", "files x: is for http://, https://, frames:// and frames+tls:// only", "would do nothing"},
+		{"frames://:80?files=x&index=y", "index y: is for http:// and https:// only", "would do nothing"},
 		{"http://:80?files=", `files "": must be the path of a directory`, "no directory"},
 		{"http://:80?files=x&index=a/b", "index a/b: must be off or the plain name of a file", "a path"},
 		{"http://:80?files=x&index=..", "index ..: must be off or the plain name of a file", "no name"},

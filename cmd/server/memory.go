@@ -20,6 +20,7 @@ const (
 	tlsRecord = 18 << 10  // what it keeps of the longest record; counts towards -max-buffered
 	knownFile = 1 << 10   // what is known of a path, with the fields of its answer
 	mostNotes = 1024      // paths known that are no open files, a loop: package files
+	oneUpload = 192 << 10 // what has gathered of one, and what is being written
 	tlsLoop   = 512 << 10 // what one read brings decrypted, and what one wake answers encrypted
 )
 
@@ -41,6 +42,10 @@ func engineTerms(s *settings) []term {
 	if s.hasFiles() {
 		n := int64(s.maxOpenFiles) + loops*mostNotes
 		terms = append(terms, term{fmt.Sprintf("files, %s known x %s", grouped(n), sizeText(knownFile)), n * knownFile})
+	}
+	if s.hasUploads() {
+		n := int64(s.maxUploads)
+		terms = append(terms, term{fmt.Sprintf("uploads, %s x %s, and their sources", grouped(n), sizeText(oneUpload)), n*oneUpload + uploadSources(s)})
 	}
 	terms = append(terms, relayTerms(s, conns)...)
 	return append(terms,

@@ -273,7 +273,7 @@ func tellStart(s *settings, id *identity, at sites, e *engine.Engine, adminServe
 	for i, l := range e.Snapshot().Listeners {
 		service := l.Service
 		if site := at[l.Name]; site != nil {
-			service += " of " + events.Clean(site.Dir(), 200)
+			service += ofDirectories(site)
 		}
 		sum.listeners = append(sum.listeners, served{name: l.Name, url: s.listeners[i].boundURL(l.Address), service: service})
 	}

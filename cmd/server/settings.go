@@ -31,7 +31,7 @@ type settings struct {
 	users    string // a file of accounts, "" for none
 	attempts attempts.Config
 
-	maxOpenFiles int // for all listeners that serve files together
+	maxOpenFiles, maxUploads int // for all listeners that serve files or take uploads together
 
 	limits    limits        // of every listener that does not say otherwise
 	listeners []listener    // listen, read
@@ -100,6 +100,9 @@ func resolve(g given, m machine) (*settings, error) {
 		s.engine.FDReserve = engine.DefaultFDReserve(s.engine.Loops, len(s.listen))
 		if s.willServeFiles() {
 			s.engine.FDReserve += s.maxOpenFiles
+		}
+		if s.willTakeUploads() {
+			s.engine.FDReserve += descriptorsPerUpload * s.maxUploads
 		}
 	}
 	if err := s.fitConns(g); err != nil {

@@ -3,52 +3,99 @@ package main
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	static "weir/engine/service/files"
 	"weir/internal/metrics"
 )
 
+// filesSchemes are those whose listeners can serve files and take uploads.
+const filesSchemes = "http https frames frames+tls"
+
 // hasFiles reports whether any listener serves files.
 func (s *settings) hasFiles() bool {
-	return slices.ContainsFunc(s.listeners, func(l listener) bool { return l.servesFiles() })
+	return slices.ContainsFunc(s.listeners, func(l listener) bool { return l.limits.files != "" && l.speaksFiles() })
 }
 
+// speaksFiles reports whether a listener can serve files: one that relays does not.
+func (l *listener) speaksFiles() bool {
+	return slices.Contains(strings.Fields(filesSchemes), l.scheme) && !l.relays()
+}
+
+// servesFiles reports whether a listener serves files or takes uploads.
 func (l *listener) servesFiles() bool {
-	return l.protocol() == "http" && l.limits.files != "" && !l.relays()
+	return l.speaksFiles() && (l.limits.files != "" || l.limits.up.dir != "")
+}
+
+// own reports whether a directory is the listener's own parameter, and not the flag's that all of HTTP have.
+func (l *listener) own(flag, mine string) bool {
+	return mine != "" && (l.protocol() != "http" || mine != flag)
+}
+
+// will reports whether a listener has something, before they are read for good.
+func (s *settings) will(have func(*listener) bool) bool {
+	return slices.ContainsFunc(s.listen, func(text string) bool {
+		l, wrong := parseListen("", text, s.limits)
+		return wrong == nil && l.speaksFiles() && have(&l)
+	})
 }
 
 // willServeFiles is hasFiles before the listeners are read for good.
 func (s *settings) willServeFiles() bool {
-	return slices.ContainsFunc(s.listen, func(text string) bool {
-		l, wrong := parseListen("", text, s.limits)
-		return wrong == nil && l.servesFiles()
-	})
+	return s.will(func(l *listener) bool { return l.limits.files != "" })
 }
 
-// checkFiles refuses what would have no effect.
+// needs says which flag others have no effect without.
+var needs = []struct {
+	flag string
+	what string // is said when it is missing
+	rows []string
+	has  func(*listener) bool
+}{
+	{"files", "nothing is served without ", []string{"index", "list", "max-age"}, func(l *listener) bool { return l.limits.files != "" }},
+	{"files", "nothing is served without ", []string{"dotfiles"}, (*listener).servesFiles},
+	{"uploads", "nothing is stored without ", []string{"overwrite", "max-upload", "upload-quota", "upload-floor", "source-upload-rate", "source-upload-burst"},
+		func(l *listener) bool { return l.limits.up.dir != "" }},
+}
+
+// checkFiles refuses what would have no effect, and what cannot be.
 func (s *settings) checkFiles(g given) error {
 	usual := defaultLimits()
 	for i := range s.listeners {
 		l := &s.listeners[i]
-		if l.servesFiles() || l.protocol() != "http" {
+		if l.relays() && (l.own(s.limits.files, l.limits.files) || l.own(s.limits.up.dir, l.limits.up.dir)) {
+			return &wrongValue{g.where("listen"), l.text, "relays to a server, and files or uploads are served here: leave out one of the two"}
+		}
+		if !l.speaksFiles() {
 			continue
 		}
-		for _, name := range []string{"index", "list", "dotfiles", "max-age"} {
-			r := rowNamed(name)
-			if mine := r.inWords(r.limit(&l.limits)); mine != r.inWords(r.limit(&s.limits)) {
-				return &wrongValue{g.where("listen") + " " + shown(l.text) + ": " + name, mine, "nothing is served without files=DIRECTORY; give it, or leave this out"}
+		for _, need := range needs {
+			for _, name := range need.rows {
+				r := rowNamed(name)
+				if mine := r.inWords(r.limit(&l.limits)); !need.has(l) && mine != r.inWords(r.limit(&s.limits)) {
+					return &wrongValue{g.where("listen") + " " + shown(l.text) + ": " + name, mine, need.what + need.flag + "=DIRECTORY; give it, or leave this out"}
+				}
 			}
 		}
+		if must := l.checkUploads(); must != "" {
+			return &wrongValue{g.where("listen"), l.text, must}
+		}
 	}
-	if s.hasFiles() {
-		return nil
+	for _, flag := range []string{"files", "uploads"} {
+		if r := rowNamed(flag); *r.limit(&s.limits).(*string) != "" && !slices.ContainsFunc(s.listeners, func(l listener) bool { return l.protocol() == "http" }) {
+			return &usageError{g.where(flag) + ": no listener speaks HTTP; add one, such as -listen http://127.0.0.1:8080"}
+		}
 	}
-	if s.limits.files != "" {
-		return &usageError{g.where("files") + ": no listener speaks HTTP; add one, such as -listen http://127.0.0.1:8080"}
-	}
-	for _, name := range []string{"index", "list", "dotfiles", "max-age"} {
-		if r := rowNamed(name); r.inWords(r.limit(&s.limits)) != r.inWords(r.limit(&usual)) {
-			return &usageError{g.where(name) + ": nothing is served without -files; give it, or leave this out"}
+	for _, need := range needs {
+		if slices.ContainsFunc(s.listeners, func(l listener) bool { return l.speaksFiles() && need.has(&l) }) {
+			continue
+		}
+		for _, name := range need.rows {
+			r := rowNamed(name)
+			isDefault := r.inWords(r.limit(&s.limits)) == r.inWords(r.limit(&usual)) || s.profile == "bench" && r.bench != ""
+			if !isDefault {
+				return &usageError{g.where(name) + ": " + need.what + "-" + need.flag + "; give it, or leave this out"}
+			}
 		}
 	}
 	return nil
@@ -62,10 +109,11 @@ func openSites(s *settings) (sites, error) {
 	all := sites{}
 	n := 0
 	for i := range s.listeners {
-		if s.listeners[i].servesFiles() {
+		if s.listeners[i].servesFiles() && s.listeners[i].limits.files != "" {
 			n++
 		}
 	}
+	stores := newStores(s)
 	for i := range s.listeners {
 		l := &s.listeners[i]
 		if !l.servesFiles() {
@@ -75,14 +123,20 @@ func openSites(s *settings) (sites, error) {
 		if index == "off" {
 			index = ""
 		}
-		site, err := static.New(static.Config{
+		cfg := static.Config{
 			Dir: l.limits.files, Index: index, List: l.limits.list, DotFiles: l.limits.dotFiles, MaxAge: l.limits.maxAge,
-			MaxOpen: max(1, s.maxOpenFiles/n), MaxHeader: int(l.limits.maxHeader), MaxBody: l.limits.maxBody,
-		})
+			MaxOpen: max(1, s.maxOpenFiles/max(n, 1)), MaxHeader: int(l.limits.maxHeader), MaxBody: l.limits.maxBody,
+			Uploads: stores.of(l),
+		}
+		if l.protocol() == "frames" {
+			cfg.MaxFrame = int(l.limits.maxFrame)
+		}
+		site, err := static.New(cfg)
 		if err != nil {
 			all.close()
 			return nil, fmt.Errorf("-listen %s: files: %w", shown(l.text), err)
 		}
+		stores.opened(site)
 		all[l.name] = site
 	}
 	return all, nil
@@ -98,6 +152,10 @@ func (all sites) close() {
 // stats are what all of them have counted.
 func (all sites) stats() (sum metrics.Files) {
 	for _, site := range all {
+		addUploads(&sum.Uploads, site)
+		if site.Dir() == "" {
+			continue
+		}
 		n := site.Stats()
 		sum.Open += n.Open
 		sum.Limit += int64(site.MaxOpen())

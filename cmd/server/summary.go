@@ -158,7 +158,7 @@ func (l *listener) overrides(s *settings) (own []string) {
 			return
 		}
 		mine, usual := r.inWords(r.limit(&l.limits)), r.inWords(r.limit(&s.limits))
-		if mine != usual {
+		if mine != usual && mine != "" {
 			own = append(own, r.name+" "+mine)
 		}
 	})

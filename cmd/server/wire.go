@@ -61,7 +61,10 @@ func wire(s *settings, id *identity, at sites, behind pools, in *doors, tell fun
 			maxIn = relayIn
 		case "frames":
 			answers = echo.Frames(int(l.limits.maxFrame))
-			if l.relays() {
+			switch site := at[l.name]; {
+			case site != nil:
+				answers = site
+			case l.relays():
 				answers = relay.Frames(behind.at(i), int(l.limits.maxFrame))
 			}
 			maxIn = l.limits.maxFrame + length.HeaderBytes

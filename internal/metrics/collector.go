@@ -46,6 +46,16 @@ type Certificate struct {
 type Files struct {
 	Open, Limit                int64 // files that are open, and that may be
 	Opened, Hits, Misses, Busy uint64
+	Uploads                    Uploads
+}
+
+// Uploads is what they have counted of uploads.
+type Uploads struct {
+	Open, Limit int64             // under way, and how many may be
+	Used, Quota int64             // bytes below the directories, and how many there may be; 0 is no limit
+	Bytes       uint64            // stored
+	Swept       uint64            // leftovers of a crash that were removed
+	Ends        map[string]uint64 // by outcome, from a closed list; nil where there are none
 }
 
 // HTTPRelay is what the relays of HTTP have counted.
@@ -141,6 +151,13 @@ var List = []Metric{
 	{"weir_files_cache_hits_total", "counter", "Look-ups of a path that the cache answered.", nil},
 	{"weir_files_cache_misses_total", "counter", "Look-ups of a path in the file system, on the worker pool.", nil},
 	{"weir_files_busy_total", "counter", "Requests answered 503: too many files open, or too much work waiting.", nil},
+	{"weir_uploads_open", "gauge", "Uploads under way.", nil},
+	{"weir_uploads_limit", "gauge", "Uploads that may be under way (-max-uploads).", nil},
+	{"weir_uploads_total", "counter", "Uploads that have ended, by how: stored, or why not.", []string{"outcome"}},
+	{"weir_upload_bytes_total", "counter", "Bytes of uploads that were stored.", nil},
+	{"weir_upload_used_bytes", "gauge", "Bytes below the directories of uploads, with those under way.", nil},
+	{"weir_upload_quota_bytes", "gauge", "Bytes that may be there (-upload-quota); 0 is no limit.", nil},
+	{"weir_uploads_swept_total", "counter", "Files that a crash had left unfinished and that were removed.", nil},
 	{"weir_sendfile_bytes_total", "counter", "Bytes of files that the kernel sent out of its page cache; weir_bytes_total has them too.", nil},
 	{"weir_work_queue", "gauge", "Work that waits for the worker pool.", nil},
 	{"weir_work_running", "gauge", "Work that the worker pool does now.", nil},
@@ -288,6 +305,16 @@ func (c *Collector) Collect(ch chan<- prometheus.Metric) {
 	send("weir_files_cache_hits_total", float64(files.Hits))
 	send("weir_files_cache_misses_total", float64(files.Misses))
 	send("weir_files_busy_total", float64(files.Busy))
+	up := &files.Uploads
+	send("weir_uploads_open", float64(up.Open))
+	send("weir_uploads_limit", float64(up.Limit))
+	for outcome, n := range up.Ends {
+		send("weir_uploads_total", float64(n), outcome)
+	}
+	send("weir_upload_bytes_total", float64(up.Bytes))
+	send("weir_upload_used_bytes", float64(up.Used))
+	send("weir_upload_quota_bytes", float64(up.Quota))
+	send("weir_uploads_swept_total", float64(up.Swept))
 	send("weir_sendfile_bytes_total", float64(s.Sendfile))
 	send("weir_work_queue", float64(s.WorkQueued))
 	send("weir_work_running", float64(s.WorkRunning))

@@ -28,6 +28,7 @@ func sources(snap engine.Snapshot) Sources {
 		Alerts: func() Alerts {
 			return Alerts{[]AlertRule{{"sheds", 2}}, []AlertReceiver{{"https://hooks.example", 1, 2, 3}}}
 		},
+		Files: func() Files { return Files{Uploads: Uploads{Ends: map[string]uint64{"stored": 1}}} },
 		Upstreams: func() []Upstream {
 			return []Upstream{{"cache", "", "a.example:6379", true, 3}, {"tls", "*.example.org", "a.example:443", false, 0}}
 		},

@@ -41,6 +41,9 @@ type Config struct {
 	Uploads Uploads
 }
 
+// LeastFrame is the least Config.MaxFrame that is not 0: there must be room for answers.
+const LeastFrame = 512
+
 // DefaultMaxOpen is Config.MaxOpen when that is 0.
 const DefaultMaxOpen = 1024
 
@@ -65,7 +68,9 @@ func New(cfg Config) (*Site, error) {
 		cfg.MaxOpen = DefaultMaxOpen
 	}
 	if cfg.MaxFrame > 0 {
-		cfg.Index, cfg.List = "", false
+		if cfg.Index, cfg.List = "", false; cfg.MaxFrame < LeastFrame {
+			return nil, fmt.Errorf("frames of %d bytes: must be %d at least", cfg.MaxFrame, LeastFrame)
+		}
 	}
 	if err := CheckIndex(cfg.Index); err != nil {
 		return nil, fmt.Errorf("index %q: %w", cfg.Index, err)

@@ -251,7 +251,7 @@ func (s *store) fits(dir int) Outcome {
 // UploadStats are counted since the start, but for Open and Used, which are now.
 type UploadStats struct {
 	Open        int64 // under way
-	Used, Quota int64 // bytes below the root, and how many there may be, 0 for no limit
+	Used, Quota int64 // bytes below the root, and how many there may be, 0 for no limit; of the first of several beside each other
 	Bytes       uint64
 	Swept       uint64 // leftovers of a crash that were removed
 	Ends        [Outcomes]uint64
@@ -262,13 +262,18 @@ func (s *Site) UploadStats() (n UploadStats) {
 	if s.store == nil {
 		return n
 	}
-	n.Open, n.Used, n.Quota = s.store.open.Load(), s.store.used(), s.store.cfg.Quota
-	n.Bytes, n.Swept = s.store.bytes.Load(), s.store.swept.Load()
+	n.Open, n.Bytes = s.store.open.Load(), s.store.bytes.Load()
+	if s.store.cfg.Beside == nil { // else they are that one's
+		n.Used, n.Quota, n.Swept = s.store.used(), s.store.cfg.Quota, s.store.swept.Load()
+	}
 	for i := range n.Ends {
 		n.Ends[i] = s.store.ends[i].Load()
 	}
 	return n
 }
+
+// MaxUploads is how many may be under way, for all sites that share Slots.
+func (s *Site) MaxUploads() int { return s.store.cfg.Slots.Most() }
 
 // UploadDir is the root of uploads as an absolute path, "" when none are taken.
 func (s *Site) UploadDir() string {
