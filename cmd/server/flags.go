@@ -172,7 +172,7 @@ var flags = []group{
 			help:  "Largest upload. It is refused by its announced length, before a byte of it is read"},
 		{name: "upload-quota", kind: size, value: "10GiB", max: 1 << 60, zero: "no limit", schemes: filesSchemes, when: (*settings).hasUploads,
 			limit: func(l *limits) any { return &l.up.quota },
-			help:  "Bytes of all files below the directory; those that are there at start are counted"},
+			help:  "Bytes of all files below the directory, 4 KiB at least for each; those that are there at start are counted"},
 		{name: "upload-floor", kind: size, value: "256MiB", max: 1 << 60, zero: "none", schemes: filesSchemes, when: (*settings).hasUploads,
 			limit: func(l *limits) any { return &l.up.floor },
 			help:  "Bytes that stay free on the file system"},

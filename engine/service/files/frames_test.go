@@ -217,7 +217,7 @@ func TestFramesAfterAnError(t *testing.T) {
 	k.next()
 	k.send("\x00half")
 	k.c.Close()
-	if left := r.left(); left != "f g" || r.site.UploadStats().Used != 9 {
+	if left := r.left(); left != "f g" || r.site.UploadStats().Used != 2*leastCost {
 		t.Error(left, r.site.UploadStats())
 	}
 }

@@ -25,7 +25,7 @@ const (
 	LowSpace           // would leave less than -upload-floor
 	OverBudget         // above what its source may store now
 	TooMany            // -max-uploads are under way, or the source has its share of them
-	Busy               // the worker pool's queue is full
+	Busy               // what is there is still being counted
 	Cut                // the client went, was too slow, or sent what it must not
 	Mismatch           // other bytes than those of the client's digest
 	DiskFull           // the file system or the user's share of it is
@@ -52,7 +52,7 @@ var outcomes = [Outcomes]struct {
 	LowSpace:   {"upload-floor", 507, "too little space is left"},
 	OverBudget: {"source-upload", 429, "this source has stored much of late"},
 	TooMany:    {"max-uploads", 503, "too many uploads are under way"},
-	Busy:       {"work", 503, "too much work is waiting"},
+	Busy:       {"counting", 503, "what is there is still being counted"},
 	Cut:        {"cut", 400, "the upload was cut"},
 	Mismatch:   {"digest", 400, "the digest is that of other bytes"},
 	DiskFull:   {"disk-full", 507, "the disk is full"},

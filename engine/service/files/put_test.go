@@ -160,11 +160,11 @@ func TestPutIsRefusedAtItsHead(t *testing.T) {
 	tree := map[string]string{"there.txt": "old", "d/": "", ".secret/": ""}
 	spent := netip.AddrFrom4([4]byte{127, 0, 0, 1})
 	spend := func(peer netip.Addr, n int64) bool { return peer != spent || n < 5000 }
-	r := uploads(t, Uploads{Max: 10_000, Quota: 9_003, Spend: spend}, tree, nil)
+	r := uploads(t, Uploads{Max: 10_000, Quota: 9_000 + leastCost, Spend: spend}, tree, nil)
 	os.Symlink("there.txt", r.path("link"))
 	os.Symlink("nowhere", r.path("dangling"))
 	unix.Mkfifo(r.path("fifo"), 0o644)
-	eventually(t, "what is there is counted", func() bool { return r.site.store.ready.Load() && r.site.UploadStats().Used == 3 })
+	eventually(t, "what is there is counted", func() bool { return r.site.store.ready.Load() && r.site.UploadStats().Used == leastCost })
 	for _, c := range []struct {
 		target string
 		fields []string
@@ -366,7 +366,7 @@ func TestPutDigests(t *testing.T) {
 
 func TestOverwrite(t *testing.T) {
 	t.Parallel()
-	r := uploads(t, Uploads{Overwrite: true, Quota: 10_000}, map[string]string{"f": "old", "index.html": "old index"}, nil)
+	r := uploads(t, Uploads{Overwrite: true, Quota: 40_000}, map[string]string{"f": "old", "index.html": "old index"}, nil)
 	eventually(t, "ready", r.site.store.ready.Load)
 	os.Symlink("f", r.path("link"))
 	os.Link(r.path("f"), r.path("second"))
@@ -405,11 +405,11 @@ func TestOverwrite(t *testing.T) {
 		t.Errorf("%d tags", len(tags))
 	}
 	for range 20 { // what is replaced comes off the quota
-		if a := r.put("/big", text(4000)); a.StatusCode/100 != 2 {
+		if a := r.put("/big", text(10_000)); a.StatusCode/100 != 2 {
 			t.Fatalf("%d %s", a.StatusCode, a.body)
 		}
 	}
-	if r.left(); r.site.UploadStats().Used != 4000+int64(len("newer")+len("new index")+len("same size")) {
+	if r.left(); r.site.UploadStats().Used != 10_000+3*leastCost {
 		t.Errorf("%+v", r.site.UploadStats())
 	}
 }
@@ -612,7 +612,7 @@ func TestLeftoversAreSwept(t *testing.T) {
 	defer f.Close()
 	unix.Flock(int(f.Fd()), unix.LOCK_EX)
 
-	r := start(t, Config{Dir: dir, Uploads: Uploads{Dir: dir, Quota: 1000}}, nil, nil)
+	r := start(t, Config{Dir: dir, Uploads: Uploads{Dir: dir, Quota: 1 << 20}}, nil, nil)
 	eventually(t, "it has been counted", r.site.store.ready.Load)
 	for _, name := range dead {
 		if _, err := os.Lstat(r.path(name)); err == nil {
@@ -624,7 +624,7 @@ func TestLeftoversAreSwept(t *testing.T) {
 			t.Errorf("%s is gone", name)
 		}
 	}
-	if n := r.site.UploadStats(); n.Swept != 3 || n.Used != int64(5*len(keep)) {
+	if n := r.site.UploadStats(); n.Swept != 3 || n.Used != int64(leastCost*len(keep)) {
 		t.Errorf("%+v", n)
 	}
 	if _, err := os.Stat(outsideFile); err != nil {
@@ -632,20 +632,47 @@ func TestLeftoversAreSwept(t *testing.T) {
 	}
 }
 
+// Inodes and names are something, too.
+func TestEmptyFilesCost(t *testing.T) {
+	t.Parallel()
+	spent := int64(0)
+	spend := func(_ netip.Addr, n int64) bool { spent += n; return spent <= 5*leastCost } // on the one loop
+	r := uploads(t, Uploads{Quota: 3*leastCost + 100, Spend: spend}, nil, nil)
+	eventually(t, "ready", r.site.store.ready.Load)
+	for i, want := range []int{201, 201, 201, 507} {
+		way := []string{}
+		body := ""
+		if i == 1 {
+			way, body = []string{"Transfer-Encoding: chunked"}, chunked("", 1)
+		}
+		if a := r.put(fmt.Sprint("/", i), body, way...); a.StatusCode != want {
+			t.Errorf("%d: %d", i, a.StatusCode)
+		}
+	}
+	r.left()
+	r.site.store.ledger.added.Store(0)
+	for i, want := range []int{201, 201, 429} {
+		if a := r.put(fmt.Sprint("/again", i), ""); a.StatusCode != want {
+			t.Errorf("%d: %d", i, a.StatusCode)
+		}
+	}
+	r.left()
+}
+
 // What was counted is counted again when there is no room, at most once a minute.
 func TestQuotaNoticesWhatOthersRemove(t *testing.T) {
 	t.Parallel()
-	r := uploads(t, Uploads{Quota: 100}, map[string]string{"f": strings.Repeat("x", 90)}, nil)
+	r := uploads(t, Uploads{Quota: 10_000}, map[string]string{"f": strings.Repeat("x", 9000)}, nil)
 	eventually(t, "ready", r.site.store.ready.Load)
-	if a := r.put("/g", text(20)); a.StatusCode != 507 {
+	if a := r.put("/g", text(2000)); a.StatusCode != 507 {
 		t.Fatalf("%d", a.StatusCode)
 	}
 	os.Remove(r.path("f"))
-	if a := r.put("/g", text(20)); a.StatusCode != 507 {
+	if a := r.put("/g", text(2000)); a.StatusCode != 507 {
 		t.Fatalf("it was counted again at once: %d", a.StatusCode)
 	}
 	r.site.store.counted.Store(time.Now().Add(-2 * recountAfter).UnixNano())
-	eventually(t, "there is room", func() bool { return r.put("/g", text(20)).StatusCode == 201 })
+	eventually(t, "there is room", func() bool { return r.put("/g", text(2000)).StatusCode == 201 })
 }
 
 // Uploads only: nothing is served, and what is stored lies where it should.
@@ -676,9 +703,9 @@ func TestADropBoxServesNothing(t *testing.T) {
 // Sites that store below one directory have one quota, and each knows what the other stores.
 func TestSitesBesideEachOther(t *testing.T) {
 	t.Parallel()
-	r := uploads(t, Uploads{Quota: 100, Overwrite: true}, map[string]string{"index.html": "old"}, nil)
+	r := uploads(t, Uploads{Quota: 10_000, Overwrite: true}, map[string]string{"index.html": "old"}, nil)
 	eventually(t, "ready", r.site.store.ready.Load)
-	other, err := New(Config{MaxFrame: 1 << 20, Uploads: Uploads{Dir: r.dir, Quota: 100, Beside: r.site, Overwrite: true}})
+	other, err := New(Config{MaxFrame: 1 << 20, Uploads: Uploads{Dir: r.dir, Quota: 10_000, Beside: r.site, Overwrite: true}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -694,13 +721,13 @@ func TestSitesBesideEachOther(t *testing.T) {
 	if a := r.ask("GET", "/"); a.body != "new index" {
 		t.Errorf("then %q", a.body)
 	}
-	if a := k.put("PUT 60 /f", text(60), 60); !strings.HasPrefix(a, "OK created") {
+	if a := k.put("PUT 5000 /f", text(5000), 5000); !strings.HasPrefix(a, "OK created") {
 		t.Fatal(a)
 	}
-	if a := r.put("/g", text(60)); a.StatusCode != 507 {
+	if a := r.put("/g", text(5000)); a.StatusCode != 507 {
 		t.Errorf("together they store %d", a.StatusCode)
 	}
-	if n := r.site.UploadStats().Used; n != 69 {
+	if n := r.site.UploadStats().Used; n != leastCost+5000 {
 		t.Errorf("%d bytes", n)
 	}
 	k.c.Close()

@@ -26,7 +26,7 @@ type place struct {
 	depth int
 }
 
-// scan adds up the sizes of the regular files below the root, and removes what a crash has left. It follows
+// scan adds up what the regular files below the root cost, and removes what a crash has left. It follows
 // no symbolic link; where one is swapped in for a directory while it looks, os.Root sees to it that it stays
 // inside, where something is then counted twice.
 func (l *ledger) scan() (sum int64, err error) {
@@ -65,7 +65,7 @@ func (l *ledger) scan() (sum int64, err error) {
 					l.sweep(root, path)
 				default:
 					if fi, err := root.Lstat(path); err == nil && fi.Mode().IsRegular() {
-						sum += fi.Size()
+						sum += cost(fi.Size())
 					}
 				}
 			}

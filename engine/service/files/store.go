@@ -20,7 +20,8 @@ type Uploads struct {
 	Dir string
 	// Max is the largest upload in bytes; 0 means no limit.
 	Max int64
-	// Quota bounds the bytes of all files below Dir; what is there at start is counted. 0 means no limit.
+	// Quota bounds the bytes of all files below Dir, each counted as 4 KiB at least; what is there at start
+	// is counted. 0 means no limit.
 	Quota int64
 	// Floor is how many bytes must stay free on the file system; 0 asks for none.
 	Floor int64
@@ -212,6 +213,13 @@ func (l *ledger) count() {
 
 // used is how many bytes of the quota are in use.
 func (l *ledger) used() int64 { return l.there.Load() + l.added.Load() + l.reserved.Load() }
+
+// leastCost is what a file counts at least, towards the quota and its source's budget: a block, its inode and
+// its name are something, too, and a million empty files would else be free.
+const leastCost = 4 << 10
+
+// cost is what a file of n bytes counts.
+func cost(n int64) int64 { return max(n, leastCost) }
 
 // reserve takes n bytes of the quota, and of what the disk has, for an upload. On a loop.
 func (s *store) reserve(n int64) bool {

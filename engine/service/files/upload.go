@@ -145,7 +145,7 @@ func (s *store) admit(c service.Conn, u *upload, size int64) Outcome {
 	case s.cfg.Quota > 0 && !s.ready.Load():
 		return Busy // what is there is being counted
 	}
-	n := max(size, 0)
+	n := cost(size)
 	if !s.reserve(n) {
 		return OverQuota
 	}
@@ -157,7 +157,7 @@ func (s *store) admit(c service.Conn, u *upload, size int64) Outcome {
 		s.giveBack(n)
 		return TooMany
 	}
-	if n > 0 && !who.Exempt && s.cfg.Spend != nil && !s.cfg.Spend(c.Peer().Addr(), n) {
+	if !who.Exempt && s.cfg.Spend != nil && !s.cfg.Spend(c.Peer().Addr(), n) {
 		s.giveBack(n)
 		s.cfg.Slots.give(who.Source)
 		return OverBudget
@@ -182,9 +182,12 @@ func (u *upload) more(c service.Conn, n int64) Outcome {
 		}
 		return Stored
 	}
+	n = cost(u.got) - u.held
 	switch s := u.st; {
 	case s.cfg.Max > 0 && u.got > s.cfg.Max:
 		return TooLarge
+	case n == 0:
+		return Stored
 	case !s.reserve(n):
 		return OverQuota
 	default:
@@ -355,7 +358,7 @@ func (u *upload) finish() Outcome {
 	if o != Stored {
 		return o
 	}
-	u.st.added.Add(u.written - replaced)
+	u.st.added.Add(cost(u.written) - replaced)
 	u.settle()
 	u.st.bytes.Add(uint64(u.written))
 	u.st.told.tell([]byte(u.key))
@@ -389,7 +392,7 @@ func (u *upload) take() (replaced int64, o Outcome) {
 	}
 	var err error
 	if there {
-		replaced = old.Size
+		replaced = cost(old.Size)
 		err = unix.Renameat(u.at(), u.temp, u.at(), u.name)
 	} else {
 		err = unix.Renameat2(u.at(), u.temp, u.at(), u.name, unix.RENAME_NOREPLACE)
