@@ -587,6 +587,65 @@ func TestDiskErrors(t *testing.T) {
 	}
 }
 
+// Whatever the file system says, and to which step, the client is told, nothing is left, and the next upload is
+// stored.
+func TestFaultsOfTheDisk(t *testing.T) {
+	t.Parallel()
+	r := uploads(t, Uploads{Overwrite: true}, nil, nil)
+	var mu sync.Mutex
+	var at string
+	var fault error
+	r.site.store.fault = func(step string) error {
+		mu.Lock()
+		defer mu.Unlock()
+		if step == at {
+			return fault
+		}
+		return nil
+	}
+	c := r.dial()
+	br := bufio.NewReader(c)
+	body := text(50_000)
+	for _, step := range []string{"open", "write", "sync", "name"} {
+		for err, want := range map[syscall.Errno]int{
+			syscall.ENOSPC: 507, syscall.EDQUOT: 507, syscall.EROFS: 403, syscall.EACCES: 403, syscall.EIO: 500, syscall.EMFILE: 503, syscall.ENFILE: 503,
+		} {
+			for _, replace := range []bool{false, true} {
+				mu.Lock()
+				at, fault = step, err
+				mu.Unlock()
+				path := fmt.Sprintf("/new-%s-%d", step, int(err))
+				if replace {
+					path = "/there"
+				}
+				a, failed := putOn(c, br, path, body)
+				if failed != nil || a.StatusCode != want {
+					t.Fatalf("%s %v: %d %v", step, err, a.StatusCode, failed)
+				}
+				mu.Lock()
+				at = ""
+				mu.Unlock()
+				if a.Close {
+					c.Close()
+					c = r.dial()
+					br = bufio.NewReader(c)
+				}
+				if a, failed := putOn(c, br, "/there", body); failed != nil || a.StatusCode/100 != 2 {
+					t.Fatalf("after %s %v: %v %v", step, err, a, failed)
+				}
+			}
+		}
+	}
+	if left := r.left(); left != "there" {
+		t.Error(left)
+	}
+	at, fault = "dirsync", syscall.EIO
+	if a := r.put("/maybe", body); a.StatusCode != 500 {
+		t.Errorf("%d", a.StatusCode)
+	}
+	r.left()
+}
+
 // What a crash has left is removed at start, and nothing else: not what is alive, and nothing by another
 // name.
 func TestLeftoversAreSwept(t *testing.T) {

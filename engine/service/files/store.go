@@ -148,6 +148,16 @@ type ledger struct {
 	swept    atomic.Uint64 // leftovers removed
 	wg       sync.WaitGroup
 	closed   chan struct{}
+
+	fault func(step string) error // what the file system says to a step; nil but in tests
+}
+
+// fails asks for a fault of a test: one of open, write, sync, name and dirsync.
+func (l *ledger) fails(step string) error {
+	if l.fault == nil {
+		return nil
+	}
+	return l.fault(step)
 }
 
 // recountAfter is how long a count holds at least. Files that others remove come off the quota with the

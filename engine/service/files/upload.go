@@ -279,6 +279,9 @@ func (u *upload) begin() Outcome {
 	}
 	for range 4 {
 		temp := newTemp()
+		if err := u.st.fails("open"); err != nil {
+			return outcomeOf(err)
+		}
 		fd, err := unix.Openat(u.at(), temp, unix.O_RDWR|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o644)
 		if err != nil {
 			return outcomeOf(err)
@@ -327,6 +330,9 @@ func (u *upload) write() Outcome {
 	n, err := u.f.Write(b)
 	u.written += int64(n)
 	u.st.pending.Add(-int64(n))
+	if err == nil {
+		err = u.st.fails("write")
+	}
 	if err != nil {
 		return outcomeOf(err)
 	}
@@ -351,7 +357,11 @@ func (u *upload) finish() Outcome {
 	if u.check && u.digest != u.want {
 		return Mismatch
 	}
-	if err := u.f.Sync(); err != nil {
+	err := u.f.Sync()
+	if err == nil {
+		err = u.st.fails("sync")
+	}
+	if err != nil {
 		return outcomeOf(err)
 	}
 	replaced, o := u.take()
@@ -362,10 +372,13 @@ func (u *upload) finish() Outcome {
 	u.settle()
 	u.st.bytes.Add(uint64(u.written))
 	u.st.told.tell([]byte(u.key))
-	if err := u.dir.Sync(); err != nil && !errors.Is(err, syscall.EINVAL) { // a file system without directories to sync
-		return outcomeOf(err)
+	if err = u.dir.Sync(); errors.Is(err, syscall.EINVAL) { // a file system without directories to sync
+		err = nil
 	}
-	return Stored
+	if err == nil {
+		err = u.st.fails("dirsync")
+	}
+	return outcomeOf(err) // it is there all the same, and may not be after a crash
 }
 
 // take gives the file its name. One at a time in a store, so that two replacements of one file that rely
@@ -389,6 +402,9 @@ func (u *upload) take() (replaced int64, o Outcome) {
 			return 0, outcomeOf(err)
 		}
 		tag = tagOf(ns, st.Size)
+	}
+	if err := u.st.fails("name"); err != nil {
+		return 0, outcomeOf(err)
 	}
 	var err error
 	if there {
