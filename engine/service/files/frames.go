@@ -111,6 +111,9 @@ func (s *frameSession) request(c service.Conn, line []byte) bool {
 		return true
 	}
 	key, status := judge(key, s.o.site.cfg.DotFiles)
+	if status != 0 {
+		report(c, rest[at:], status)
+	}
 	if string(verb) == "PUT" {
 		s.put(c, options, key, status)
 		return true

@@ -3,6 +3,8 @@ package files
 import (
 	"bytes"
 	"unicode/utf8"
+
+	"weir/engine/service"
 )
 
 const (
@@ -68,6 +70,13 @@ func judge(key []byte, dotFiles bool) (_ []byte, status int) {
 		from += n + 1
 	}
 	return key, status
+}
+
+// report tells the operator of a path that no honest client asks for: judge has said 400. On a loop.
+func report(c service.Conn, path []byte, status int) {
+	if status == 400 {
+		c.Report(service.Traversal, "", string(path[:min(len(path), 200)]))
+	}
 }
 
 // decode replaces each %XX. An encoded slash is refused: it is no separator, and no name has one.

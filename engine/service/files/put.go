@@ -29,6 +29,7 @@ func (s *session) put(c service.Conn) {
 	coding, isCoded := r.Get("content-encoding")
 	switch {
 	case status != 0:
+		report(c, r.Path(), status)
 		s.refused(c, u, BadPath, status, "")
 		return
 	case len(key) == 0 || key[len(key)-1] == '/':

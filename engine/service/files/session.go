@@ -154,6 +154,7 @@ func (s *session) request(c service.Conn, head []byte) bool {
 	}
 	key, status := clean(r.Path(), &o.path, o.site.cfg.DotFiles)
 	if status != 0 {
+		report(c, r.Path(), status)
 		s.problem(c, status)
 		return true
 	}

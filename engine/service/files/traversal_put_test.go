@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"weir/guard"
 )
 
 // around is what lies beside the root, and what is hidden in it: names and contents.
@@ -116,6 +118,9 @@ func TestTraversalByPut(t *testing.T) {
 				}
 			}
 			sameAround(t, before, after)
+			if n := r.e.Snapshot().Shed[guard.ShedTraversal]; n < uint64(statuses[400])/2 { // others are refused by the parser
+				t.Errorf("%d of %d are told of", n, statuses[400])
+			}
 			if statuses[400] < 200 || statuses[404] < 100 {
 				t.Errorf("%v", statuses)
 			}
@@ -160,6 +165,9 @@ func TestTraversalByFrames(t *testing.T) {
 	}
 	eventually(t, "all have ended", func() bool { return r.site.UploadStats().Open == 0 })
 	sameAround(t, before, around(t, root))
+	if n := r.e.Snapshot().Shed[guard.ShedTraversal]; n < 12_000 { // but for what does not begin with a slash
+		t.Errorf("%d are told of", n)
+	}
 	if codes["GET ERR 400"] < 200 || codes["PUT ERR 400"] < 200 {
 		t.Error(codes)
 	}
