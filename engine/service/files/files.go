@@ -35,7 +35,7 @@ type Config struct {
 	// MaxBody is the largest body of a request in bytes that is thrown away; 0 means no limit.
 	MaxBody int64
 	// MaxFrame has the site speak the frame protocol (docs/protocols.md) instead of HTTP, in frames of
-	// at most so many bytes and of mostFrame. 0 is HTTP.
+	// at most so many bytes, of mostFrame and of mostTaken. 0 is HTTP.
 	MaxFrame int
 	// Uploads says what is taken.
 	Uploads Uploads

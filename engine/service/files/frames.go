@@ -25,14 +25,16 @@ import (
 // So data is never taken for a request, whatever a client does not wait for.
 
 const (
-	// mostFrame is the largest payload of a frame, either way: what a frame that has not arrived whole can
-	// make us hold, and a client.
+	// mostFrame is the largest payload that is sent, which a client has to hold; mostTaken the largest that is
+	// taken: what a frame that has not arrived whole can make us hold.
 	mostFrame = 128 << 10
+	mostTaken = 64 << 10
 	dataMark  = 0
 )
 
-// frameMost is the largest payload of a site's frames.
+// frameMost and takenMost are the largest payloads of a site's frames, sent and taken.
 func (s *Site) frameMost() int { return min(s.cfg.MaxFrame, mostFrame) }
+func (s *Site) takenMost() int { return min(s.cfg.MaxFrame, mostTaken) }
 
 // frameSession is one connection that speaks the frame protocol.
 type frameSession struct {
@@ -43,7 +45,7 @@ type frameSession struct {
 }
 
 func (o *opener) openFrames() service.Session {
-	return &frameSession{Decoder: length.Decoder{Max: o.site.frameMost()}, o: o}
+	return &frameSession{Decoder: length.Decoder{Max: o.site.takenMost()}, o: o}
 }
 
 // Decode is codec.Decoder's. Data of an upload are parts of a body: as frames each of them would be a
@@ -236,7 +238,7 @@ func (s *frameSession) put(c service.Conn, options [][]byte, key []byte, status 
 		case u.result != Stored:
 			refuse(u.result, 0, "")
 		default:
-			u.say(c, appendLine(nil, "SEND "+strconv.Itoa(s.o.site.frameMost()-1)))
+			u.say(c, appendLine(nil, "SEND "+strconv.Itoa(s.o.site.takenMost()-1)))
 			if u.size == 0 {
 				u.run(c, u.finish, func() { s.finished(c, u) })
 			}

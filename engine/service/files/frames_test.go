@@ -142,8 +142,8 @@ func TestFrames(t *testing.T) {
 					t.Errorf("%s with a digest: %q %q %q", c.ask, ok, data, end)
 				}
 			}
-			for i, size := range []int{0, 1, 5000, gatherBytes, mostFrame - 1, mostFrame, 1_000_000} {
-				for _, piece := range []int{3000, mostFrame - 1} {
+			for i, size := range []int{0, 1, 5000, gatherBytes, mostTaken - 1, mostTaken, mostFrame - 1, mostFrame, 1_000_000} {
+				for _, piece := range []int{3000, mostTaken - 1} {
 					body := text(size)
 					sum := fmt.Sprintf("%x", sha256.Sum256([]byte(body)))
 					path := fmt.Sprintf("/d/%d %d", i, piece)
@@ -182,10 +182,10 @@ func TestFramesAfterAnError(t *testing.T) {
 	for _, c := range []struct{ name, sent, want string }{
 		{"too large", frame("PUT 500001 /g") + frame("\x00STAT /f"), "ERR 413 "},
 		{"exists", frame("PUT 10 /f") + frame("\x00PUT 0 /g"), "ERR 409 "},
-		{"digest", frame("PUT 3 sha256="+strings.Repeat("00", 32)+" /g") + frame("\x00abc"), "SEND 131071|ERR 400 the digest"},
-		{"more than announced", frame("PUT 3 /g") + frame("\x00abcd") + frame("\x00abcd"), "SEND 131071|ERR 400 more"},
-		{"given up", frame("PUT 3 /g") + frame("\x00a") + frame("STAT /f"), "SEND 131071|ERR 400 another request|OK file 3 "},
-		{"given up for another", frame("PUT 3 /g") + frame("PUT 3 /f"), "SEND 131071|ERR 400 another request|ERR 409 "},
+		{"digest", frame("PUT 3 sha256="+strings.Repeat("00", 32)+" /g") + frame("\x00abc"), "SEND 65535|ERR 400 the digest"},
+		{"more than announced", frame("PUT 3 /g") + frame("\x00abcd") + frame("\x00abcd"), "SEND 65535|ERR 400 more"},
+		{"given up", frame("PUT 3 /g") + frame("\x00a") + frame("STAT /f"), "SEND 65535|ERR 400 another request|OK file 3 "},
+		{"given up for another", frame("PUT 3 /g") + frame("PUT 3 /f"), "SEND 65535|ERR 400 another request|ERR 409 "},
 	} {
 		io.WriteString(k.c, c.sent)
 		for _, want := range strings.Split(c.want, "|") {

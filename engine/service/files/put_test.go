@@ -591,18 +591,20 @@ func TestDiskErrors(t *testing.T) {
 // stored.
 func TestFaultsOfTheDisk(t *testing.T) {
 	t.Parallel()
-	r := uploads(t, Uploads{Overwrite: true}, nil, nil)
 	var mu sync.Mutex
 	var at string
 	var fault error
-	r.site.store.fault = func(step string) error {
-		mu.Lock()
-		defer mu.Unlock()
-		if step == at {
-			return fault
+	dir := t.TempDir()
+	r := start(t, Config{Dir: dir, Uploads: Uploads{Dir: dir, Overwrite: true}}, nil, nil, func(s *Site) {
+		s.store.fault = func(step string) error {
+			mu.Lock()
+			defer mu.Unlock()
+			if step == at {
+				return fault
+			}
+			return nil
 		}
-		return nil
-	}
+	})
 	c := r.dial()
 	br := bufio.NewReader(c)
 	body := text(50_000)
@@ -639,7 +641,9 @@ func TestFaultsOfTheDisk(t *testing.T) {
 	if left := r.left(); left != "there" {
 		t.Error(left)
 	}
+	mu.Lock()
 	at, fault = "dirsync", syscall.EIO
+	mu.Unlock()
 	if a := r.put("/maybe", body); a.StatusCode != 500 {
 		t.Errorf("%d", a.StatusCode)
 	}

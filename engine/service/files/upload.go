@@ -41,7 +41,7 @@ const (
 	floorEvery = 1 << 20
 )
 
-// chunks are pieces on their way to the disk: what has gathered, and one read or frame. 160 KiB at most.
+// chunks are pieces on their way to the disk: what has gathered, and one read or frame of 64 KiB.
 var chunks = sync.Pool{New: func() any { b := make([]byte, 0, gatherBytes+64<<10); return &b }}
 
 // conditions are a request's preconditions, copied: they are judged twice, by workers.
