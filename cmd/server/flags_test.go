@@ -79,6 +79,8 @@ func three(r *row) [3]string {
 		return [3]string{"https://a.example/x", "slack+https://b.example/y", "http://u:p@c.example/?z"}
 	case r.name == "alert-rule":
 		return [3]string{"a=shed:1/1s", "panics=off", "b=descriptors:50%/1m/1h"}
+	case r.name == "check-accept":
+		return [3]string{"R1", "R10", "R17"}
 	case r.name == "acme-email":
 		return [3]string{"a@a.example", "b@b.example", "c@c.example"}
 	case r.name == "acme-directory":

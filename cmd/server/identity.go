@@ -63,47 +63,50 @@ func openIdentity(s *settings, h hooks) (*identity, error) {
 	return id, nil
 }
 
-// checkIdentity reads the files that s names and opens its directories, for -check: nothing is made, and nobody is asked. It warns
-// of what can be served and is probably not meant.
-func checkIdentity(s *settings) (warnings []string, err error) {
+// lookAtIdentity reads the files that s names and opens its directories, for -check: nothing is made, and nobody
+// is asked. It returns the certificates whose end matters.
+func lookAtIdentity(s *settings) ([]watched, error) {
 	at, err := openSites(s)
 	if err != nil {
 		return nil, err
 	}
 	at.close()
-	var id *identity
-	if s.hasTLS() {
-		cfg, err := s.certsConfig()
-		if err != nil {
-			return nil, err
-		}
-		if len(s.acme.Domains) > 0 {
-			if err := s.acme.Check(); err != nil {
-				return nil, fileAdvice(err)
+	for i := range s.listeners {
+		if l := &s.listeners[i]; l.relays() {
+			if _, err := l.limits.relay.pool(nil); err != nil {
+				return nil, fmt.Errorf("listener %s: %w", l.name, err)
 			}
-			cfg.More = func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return nil, nil }
 		}
-		cfg.Every = -1
-		id = &identity{}
-		if id.store, err = certs.Open(cfg); err != nil {
+	}
+	if !s.hasTLS() {
+		return nil, nil
+	}
+	cfg, err := s.certsConfig()
+	if err != nil {
+		return nil, err
+	}
+	if len(s.acme.Domains) > 0 {
+		if err := s.acme.Check(); err != nil {
 			return nil, fileAdvice(err)
 		}
-		defer id.close()
+		cfg.More = func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return nil, nil }
 	}
-	served := id.certificates()
-	for _, w := range s.warnings(served) {
-		warnings = append(warnings, w.text)
+	cfg.Every = -1
+	id := &identity{}
+	if id.store, err = certs.Open(cfg); err != nil {
+		return nil, fileAdvice(err)
 	}
-	for _, c := range id.watched() {
-		what := ""
-		if c.clientCA {
-			what = "client CA "
-		}
-		if text, over := overText(what, c.Info, time.Now()); over {
-			warnings = append(warnings, text)
-		}
+	defer id.close()
+	return id.watched(), nil
+}
+
+// checkIdentity is lookAtIdentity, and warns of what can be served and is probably not meant.
+func checkIdentity(s *settings) (warnings []string, err error) {
+	found, err := lookAtIdentity(s)
+	if err != nil {
+		return nil, err
 	}
-	return warnings, nil
+	return s.checkWarnings(found, time.Now()), nil
 }
 
 // certsConfig is what the flags say about certificates, but for ACME.

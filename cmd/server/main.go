@@ -1,7 +1,7 @@
 // Command server is weir: it serves the addresses that -listen names and sheds what floods them.
 //
-// Its exit codes: 0 for an orderly end, 1 when the machine or the network does not let it run, 2 for
-// a command line that is wrong. What is wrong is told in one line.
+// Its exit codes: 0 for an orderly end, 1 when the machine or the network does not let it run or -check finds
+// something weak that others can reach, 2 for a command line that is wrong. What is wrong is told in one line.
 package main
 
 import (
@@ -52,15 +52,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 		printConfig(stdout, s)
 		return exitOK
 	case s.check:
-		warnings, err := checkIdentity(s)
-		if err != nil {
-			return complain(stderr, err)
-		}
-		if _, err := s.alerts.config(); err != nil {
-			return complain(stderr, err)
-		}
-		fmt.Fprintf(stdout, "weir: %s\n", checkText(s, warnings))
-		return exitOK
+		return check(s, stdout, stderr)
 	}
 	if err := serve(s, stderr); err != nil {
 		return complain(stderr, err)

@@ -70,7 +70,7 @@ const operations = "../../docs/operations.md"
 func TestOperationsPageIsUpToDate(t *testing.T) {
 	for name, want := range map[string]string{
 		"flags": flagsTable(), "reasons": reasonsTable(), "faults": faultsTable(), "metrics": metricsTable(), "events": eventsTable(),
-		"accounts": accountsTable(),
+		"accounts": accountsTable(), "posture": postureTable(),
 	} {
 		page, err := os.ReadFile(operations)
 		if err != nil {

@@ -20,6 +20,8 @@ type settings struct {
 	logKeep                                    int
 	config                                     string
 	check, printConfig, version                bool
+	checkFormat                                string   // of -check: text or json
+	checkAccept                                []string // rows that do not fail it
 
 	certs, keys           []string // files, in pairs
 	selfSigned, sniStrict bool

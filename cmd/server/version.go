@@ -4,6 +4,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"strings"
+	"time"
 )
 
 // build is what the binary knows of itself.
@@ -11,6 +12,8 @@ type build struct {
 	version  string // of the module, "devel" when it was not built from a tag
 	revision string // of the source, "" when unknown; "+changes" behind it when files were changed
 	golang   string
+	at       time.Time // of the revision, zero when unknown
+	modules  int       // that it is made of, beside Go's own
 }
 
 func thisBuild() build {
@@ -22,11 +25,14 @@ func thisBuild() build {
 	if v := info.Main.Version; v != "" && v != "(devel)" {
 		b.version = v
 	}
+	b.modules = len(info.Deps)
 	changed := false
 	for _, s := range info.Settings {
 		switch s.Key {
 		case "vcs.revision":
 			b.revision = s.Value[:min(len(s.Value), 12)]
+		case "vcs.time":
+			b.at, _ = time.Parse(time.RFC3339, s.Value)
 		case "vcs.modified":
 			changed = s.Value == "true"
 		}

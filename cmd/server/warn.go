@@ -80,7 +80,30 @@ func overText(what string, c certs.Info, now time.Time) (text string, over bool)
 	return "", false
 }
 
-// checkText is the line that -check prints when nothing is wrong.
+// checkWarnings are the warnings of -check at now, with found as lookAtIdentity returns it.
+func (s *settings) checkWarnings(found []watched, now time.Time) (texts []string) {
+	var served []certs.Info
+	for _, c := range found {
+		if !c.clientCA {
+			served = append(served, c.Info)
+		}
+	}
+	for _, w := range s.warnings(served) {
+		texts = append(texts, w.text)
+	}
+	for _, c := range found {
+		what := ""
+		if c.clientCA {
+			what = "client CA "
+		}
+		if text, over := overText(what, c.Info, now); over {
+			texts = append(texts, text)
+		}
+	}
+	return texts
+}
+
+// checkText is the line that -check begins with when nothing is wrong.
 func checkText(s *settings, warnings []string) string {
 	listeners := "listeners"
 	if len(s.listeners) == 1 {
