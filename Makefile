@@ -93,10 +93,11 @@ bench-peers: build ## weir beside nginx, haproxy, ...: 40 minutes; WHAT=hello,id
 	bin/peers $(if $(WHAT)$(PEERS),-merge) $(if $(WHAT),-what '$(WHAT)') $(if $(PEERS),-peers '$(PEERS)') -rounds $(ROUNDS) -siege-rounds $(SIEGES) \
 	  -json bin/peers.json -write docs/performance.md $(if $(if $(WHAT),$(findstring siege,$(WHAT)),all),-svg docs/images/siege.svg)
 
+VULNDB      ?=
+
 .PHONY: audit
-audit: ## known vulnerabilities, and dependencies that have newer versions
-	$(GO) tool govulncheck ./...
-	$(GO) list -m -u -f '{{if and .Update (not .Indirect)}}{{.Path}} {{.Version}} -> {{.Update.Version}}{{end}}' all
+audit: ## go.sum holds; direct dependencies and licences; known vulnerabilities; newer versions
+	@GO='$(GO)' VULNDB='$(VULNDB)' .ci/audit.sh
 
 .PHONY: clean
 clean: ## remove what the targets above made
