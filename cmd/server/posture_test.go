@@ -379,3 +379,18 @@ func TestTheCheckReadsWhatIsRelayedWith(t *testing.T) {
 		}
 	}
 }
+
+func TestTheThreatModelHasEveryScheme(t *testing.T) {
+	page, err := os.ReadFile("../../docs/threat-model.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, entries, _ := strings.Cut(string(page), "\n## Entry points\n")
+	entries, _, _ = strings.Cut(entries, "\n## ")
+	for _, scheme := range schemes {
+		l := listener{scheme: scheme}
+		if !strings.Contains(entries, "| `"+l.protocol()+"`") {
+			t.Errorf("no entry point for %s", scheme)
+		}
+	}
+}
