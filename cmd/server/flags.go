@@ -431,7 +431,7 @@ var flags = []group{
 		{name: "check-format", kind: word, value: "text", words: []string{"text", "json"}, setting: func(s *settings) any { return &s.checkFormat }, action: true,
 			help: "How -check says it"},
 		{name: "check-accept", kind: names, unit: "ROW", check: checkRow, setting: func(s *settings) any { return &s.checkAccept }, action: true,
-			help: "A row of -check, such as R10, that may be weak or off: it is told and does not make the exit status 1. May be given several times"},
+			help: "A row of -check, such as R10, or R10@NAME for one listener, that may be weak or off: it is told and does not make the exit status 1. May be given several times"},
 		{name: "print-config", kind: toggle, value: "false", setting: func(s *settings) any { return &s.printConfig }, action: true,
 			help: "Print every value in force, in the form that -config reads, and exit"},
 		{name: "version", kind: toggle, value: "false", setting: func(s *settings) any { return &s.version }, action: true,

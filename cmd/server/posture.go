@@ -23,7 +23,8 @@ import (
 //	R10 R12          posture_wire.go     what others on the way can do
 //	R13 R14 R15 R17  posture_operate.go  what the operator sees, and what is left when one layer fails
 //
-// The table in docs/operations.md is generated from them, as flags and reasons are.
+// A flag that weakens one gets a rule there, and a configuration in posture_test.go, which asks for one. The table in
+// docs/operations.md is generated from the rules, as flags and reasons are.
 var practices = []func() practice{
 	validation, buffers, deadlines, connections, sizes, roots, rates, passwords, tokens, encryption,
 	replays, eavesdropping, telling, endurance, dependencies, authorisation, depth,
@@ -110,10 +111,10 @@ func (p *posture) judge(r practice) verdict {
 		v.State, v.Why = stateNone, r.none
 		return v
 	}
-	accepted := slices.Contains(p.s.checkAccept, r.row)
+	accepted := func(at string) bool { return slices.Contains(p.s.checkAccept, at) }
 	offAt := map[string]bool{}
 	for _, rule := range r.rules {
-		canFail := !rule.advice && !accepted
+		canFail := !rule.advice && !accepted(r.row)
 		if rule.process != nil {
 			if why := rule.process(p); why != "" {
 				v.add(finding{State: rule.state, Why: why, Change: rule.change, Fails: canFail && p.isOutside()})
@@ -140,7 +141,7 @@ func (p *posture) judge(r practice) verdict {
 			}
 			f := &v.Findings[i]
 			f.Listeners = append(f.Listeners, l.name)
-			f.Fails = f.Fails || canFail && l.outside()
+			f.Fails = f.Fails || canFail && l.outside() && !accepted(r.row+"@"+l.name)
 		}
 	}
 	if len(offAt) == len(about) {
@@ -210,10 +211,12 @@ func (p *posture) inForce(names ...string) string {
 // lastRow is the number of rows. A test holds it: the table of flags, which practices look into, cannot look into them.
 const lastRow = 17
 
-// checkRow takes the name of a row.
+// checkRow takes the name of a row, and ROW@LISTENER.
 func checkRow(value string) error {
-	if n, err := strconv.Atoi(strings.TrimPrefix(value, "R")); err != nil || n < 1 || n > lastRow || value != fmt.Sprintf("R%d", n) {
-		return fmt.Errorf("must be a row of -check, R1 to R%d", lastRow)
+	row, listener, at := strings.Cut(value, "@")
+	n, err := strconv.Atoi(strings.TrimPrefix(row, "R"))
+	if err != nil || n < 1 || n > lastRow || row != fmt.Sprintf("R%d", n) || at && listener == "" {
+		return fmt.Errorf("must be a row of -check, R1 to R%d, or a row at a listener such as R10@web", lastRow)
 	}
 	return nil
 }

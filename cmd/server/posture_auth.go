@@ -106,6 +106,9 @@ func tokens() practice {
 			if p.users != nil {
 				n = len(p.users.Tokens())
 			}
+			if n == 0 {
+				return "none was issued"
+			}
 			return several(n, "token") + ", random, kept as hashes, with an end each"
 		},
 		rules: []rule{

@@ -116,6 +116,7 @@ var postureCases = []struct {
 	{row: "R8", args: withCert + "?auth=required -users=u", users: []string{"alice", "old bob", "old eve disabled"}, state: stateWeak, part: "guesses faster at bob", why: "taken over from PostgreSQL"},
 
 	{row: "R9", args: "-listen=http://:1", state: stateOff, part: "not asked for on any listener"},
+	{row: "R9", args: withCert + "?auth=required -users=u", users: []string{"alice"}, state: stateOn, part: "none was issued"},
 	{row: "R9", args: withCert + "?auth=required -users=u", users: []string{"alice", "token alice backup"}, state: stateOn, part: "1 token, random"},
 	{row: "R9", args: withCert + "?auth=required -users=u", users: []string{"alice", "token alice backup", "token alice ci never"}, state: stateWeak, part: "tokens without an end: alice ci"},
 	{row: "R9", args: "-listen=frames://:1?auth=required&auth-plain=1 -listen=frames://:2?auth=required -users=u", state: stateWeak, part: "tokens come in the clear", at: "frames://:1", fails: true},
@@ -133,6 +134,8 @@ var postureCases = []struct {
 	{row: "R10", args: withCert + " -listen=http://10.0.0.1:1", certs: []watched{goodCert}, state: stateWeak, part: "not encrypted", at: "http://10.0.0.1:1", fails: true},
 	{row: "R10", args: "-listen=http://10.0.0.1:1 -listen=http://127.0.0.1:1", state: stateOff, part: "not encrypted", at: "http://10.0.0.1:1", fails: true},
 	{row: "R10", args: "-listen=http://10.0.0.1:1 -check-accept=R10", state: stateOff, part: "not encrypted", at: "http://10.0.0.1:1", why: "accepted"},
+	{row: "R10", args: "-listen=http://:1?name=a -listen=http://:2 -check-accept=R10@a,R10@http://:2,R12", state: stateOff, part: "not encrypted", at: "a http://:2", why: "accepted at each"},
+	{row: "R10", args: "-listen=http://:1?name=a -listen=http://:2 -check-accept=R10@a", state: stateOff, part: "not encrypted", at: "a http://:2", fails: true, why: "accepted at one"},
 	{row: "R10", args: selfSigned, state: stateWeak, part: "nobody that clients trust", at: "https://:1", fails: true},
 	{row: "R10", args: "-listen=https://127.0.0.1:1 -tls-self-signed", state: stateWeak, part: "nobody that clients trust", at: "https://127.0.0.1:1", why: "a trial"},
 	{row: "R10", args: withCert, certs: []watched{goodCert, aCert(-90, -1, "old.example")}, state: stateWeak, part: "old.example expired on 2026-02-28", at: "https://:1", fails: true},
@@ -320,7 +323,7 @@ func TestRowsAreInOrderAndWhole(t *testing.T) {
 			t.Errorf("row %s where %s should be", r.row, want)
 		}
 	}
-	if len(practices) != lastRow || checkRow("R0") == nil || checkRow("R18") == nil || checkRow("R01") == nil || checkRow("1") == nil {
+	if len(practices) != lastRow || checkRow("R0") == nil || checkRow("R18") == nil || checkRow("R01") == nil || checkRow("1") == nil || checkRow("R1@") == nil || checkRow("R1@web") != nil {
 		t.Errorf("%d rows, and checkRow takes others", len(practices))
 	}
 }

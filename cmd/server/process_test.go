@@ -200,11 +200,12 @@ func TestProcessThatDoesNotServe(t *testing.T) {
 		{"the version", []string{"-version"}, 0, "weir ", ""},
 		{"the configuration", []string{"-print-config", "-loops", "1"}, 0, "loops 1\n", ""},
 		{"a check", []string{"-check"}, 0, "weir: the configuration is good: 2 listeners", ""},
+		{"a check of accounts that are not there", []string{"-check", "-users", "/nosuch/users"}, 1, "", "weir: -users: accounts /nosuch/users: "},
 		{"a check for people", []string{"-check"}, 0, "\nR17  ", ""},
 		{"a check for programs", []string{"-check", "-check-format", "json"}, 0, `"fails": false`, ""},
 		{"a check of what others reach", []string{"-check", "-listen", "http://:0"}, 1, "\nweak or off where others than this machine can reach it: R10, R12\n", ""},
 		{"what is accepted", []string{"-check", "-listen", "http://:0", "-check-accept", "R10,R12"}, 0, "\nR10  off ", ""},
-		{"a row that is none", []string{"-check-accept", "R18"}, 2, "", "weir: -check-accept R18: must be a row of -check, R1 to R17\n"},
+		{"a row that is none", []string{"-check-accept", "R18"}, 2, "", "weir: -check-accept R18: must be a row of -check, R1 to R17, or a row at a listener such as R10@web\n"},
 		{"a check that fails", []string{"-check", "-fd-reserve", "1000000"}, 1, "", "raise it with ulimit -n"},
 	} {
 		t.Run(c.why, func(t *testing.T) {
