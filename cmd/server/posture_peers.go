@@ -31,7 +31,9 @@ var allDeadlines = []deadline{
 	{"frame-timeout", "a frame or head may never be complete", func(l *listener) bool { return l.limits.FrameTimeout > 0 }, nil},
 	{"idle-timeout", "a connection may be idle for ever", func(l *listener) bool { return l.limits.IdleTimeout > 0 }, nil},
 	{"half-close-timeout", "a relayed connection may stay half open for ever", func(l *listener) bool { return l.limits.HalfCloseTimeout > 0 },
-		(*listener).relays},
+		func(l *listener) bool { return l.relays() && !l.relaysHTTP() }},
+	{"upstream-timeout", "a request may wait for a server behind for ever", func(l *listener) bool { return l.limits.relay.silence > 0 },
+		(*listener).relaysHTTP},
 	{"write-timeout", "a peer may never take what it is owed", func(l *listener) bool { return l.limits.WriteTimeout > 0 }, nil},
 	{"min-rate", "bodies may drip, and answers be read in drips", func(l *listener) bool { return l.limits.MinRate > 0 }, nil},
 }

@@ -70,6 +70,7 @@ var postureCases = []struct {
 	{row: "R3", args: withCert + " -listen=http://:2 -handshake-timeout=0", state: stateWeak, part: "handshake may never end", at: "https://:1", fails: true},
 	{row: "R3", args: "-listen=http://:1?proxy-from=10.0.0.0/8 -listen=http://:2 -proxy-timeout=0", state: stateWeak, part: "never send its header", at: "http://:1", fails: true},
 	{row: "R3", args: "-listen=tcp://:1?to=a:1 -listen=frames://:2 -half-close-timeout=0", state: stateWeak, part: "half open", at: "tcp://:1", fails: true},
+	{row: "R3", args: "-listen=http://:1?to=a:1 -listen=http://:2 -listen=tcp://:3?to=a:1 -upstream-timeout=0", state: stateWeak, part: "wait for a server behind", at: "http://:1", fails: true},
 	{row: "R3", args: "-listen=http://:1 -first-frame-timeout=0 -frame-timeout=0 -idle-timeout=0 -write-timeout=0 -min-rate=0", state: stateOff, part: "stay for ever", at: "http://:1", fails: true},
 	{row: "R3", args: "-listen=http://:1 -handshake-timeout=0 -proxy-timeout=0 -auth-timeout=0 -half-close-timeout=0", state: stateOn, part: "idle-timeout 75s", why: "where they do not matter"},
 
@@ -396,4 +397,26 @@ func TestTheThreatModelHasEveryScheme(t *testing.T) {
 			t.Errorf("no entry point for %s", scheme)
 		}
 	}
+}
+
+// A limit that can be lifted is judged by a rule, or it is here why not.
+func TestLimitsThatCanBeLiftedAreJudged(t *testing.T) {
+	not := map[string]string{
+		"conn-rate":       "no limit by default: it is for all together",
+		"lifetime":        "no limit by default: an old connection is no worse than a young one",
+		"conn-frame-rate": "no limit by default: the source's holds", "conn-byte-rate": "the source's holds",
+	}
+	judged := map[string]bool{}
+	for _, row := range practices {
+		for _, rule := range row().rules {
+			for _, flag := range strings.Fields(rule.change) {
+				judged[strings.TrimPrefix(flag, "-")] = true
+			}
+		}
+	}
+	eachRow(func(r *row) {
+		if strings.HasPrefix(r.zero, "no limit") && !judged[r.name] && not[r.name] == "" {
+			t.Errorf("-%s can be 0, %s, and no rule of -check says so", r.name, r.zero)
+		}
+	})
 }
