@@ -2,6 +2,7 @@ package http1
 
 import (
 	"math"
+	"unsafe"
 
 	"weir/codec"
 )
@@ -98,6 +99,19 @@ func (d *Decoder) Decode(b []byte) (u codec.Unit) {
 	return u
 }
 
+// Again has the Request show a head that d has returned in a Frame before. It is for who is offered one
+// again, or later than it was decoded: other decoders may have used the Request since, and the head may
+// have moved. It costs nothing when the Request shows it still.
+func (d *Decoder) Again(head []byte) {
+	r := d.req
+	if r.by == uintptr(unsafe.Pointer(d)) && len(r.head) == len(head) && unsafe.SliceData(r.head) == unsafe.SliceData(head) {
+		return
+	}
+	again := Decoder{req: r}
+	again.Decode(head)
+	r.by = uintptr(unsafe.Pointer(d))
+}
+
 // Lacks is always 1: any byte may be a fault, and body bytes are handed on as they come.
 func (d *Decoder) Lacks() int { return 1 }
 
@@ -170,6 +184,7 @@ func (d *Decoder) frame(head []byte) codec.Fault {
 	r := d.req
 	r.head = head
 	r.n = int(d.fields)
+	r.by = uintptr(unsafe.Pointer(d))
 	r.other = d.flags&sawOther != 0
 	if d.flags&sawHost == 0 {
 		r.host = span{}

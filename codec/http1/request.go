@@ -33,9 +33,10 @@ type Request struct {
 	target span
 	host   span // of the Host value; empty without the field
 	fields []span2
-	n      int  // fields[:n] are set
-	other  bool // Connection lists more than close, keep-alive and upgrade
-	answer bool // it is the scratch of a Response
+	n      int     // fields[:n] are set
+	other  bool    // Connection lists more than close, keep-alive and upgrade
+	answer bool    // it is the scratch of a Response
+	by     uintptr // the Decoder that has filled it last; not a pointer, whose storing costs a write barrier
 }
 
 // span is a range of the head. 32 bits hold any head: see topHead. Offsets rather than slices,

@@ -69,3 +69,47 @@ func TestViewsCannotGrowIntoEachOther(t *testing.T) {
 		t.Error(cap(name), cap(value), cap(r.Target()))
 	}
 }
+
+// TestAgain: a head that is offered later is shown as it was, wherever it is and whoever has used the
+// Request since.
+func TestAgain(t *testing.T) {
+	r := NewRequest(Limits{})
+	d := NewDecoder(r)
+	head := []byte("POST /mine?q HTTP/1.1\r\nHost: mine\r\nX: y\r\nContent-Length: 3\r\n\r\n")
+	if d.Decode(head).Kind != codec.Frame {
+		t.Fatal("no frame")
+	}
+	want := describe(r)
+	moved := append([]byte(nil), head...)
+	for why, f := range map[string]func(){
+		"nothing happened": func() {},
+		"others came":      func() { disturb(r) },
+		"it moved": func() {
+			clear(head)
+			head = moved
+		},
+		"others came to where it was": func() {
+			was := append([]byte(nil), head...)
+			copy(head, "POST /evil HTTP/1.1\r\nHost: evil\r\nContent-Length: 33\r\n\r\n        ")
+			NewDecoder(r).Decode(head)
+			copy(head, was)
+		},
+	} {
+		f()
+		if d.Again(head); describe(r) != want || string(r.head) != string(moved) {
+			t.Errorf("%s: %s", why, describe(r))
+		}
+	}
+	if n := testing.AllocsPerRun(100, func() { disturbing(r, head); d.Again(moved) }); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+	if u := d.Decode([]byte("abc")); u.Kind != codec.Part || string(u.Data) != "abc" {
+		t.Errorf("the body: %+v", u)
+	}
+}
+
+// disturbing has a decoder that is not kept fill the Request.
+func disturbing(r *Request, head []byte) {
+	d := Decoder{req: r}
+	d.Decode(head)
+}

@@ -44,7 +44,9 @@ type Session interface {
 	// Serve acts on a unit (Frame, Part or End) and returns how many bytes of u.Data it has
 	// taken. Fewer than all means there is no room for the answer now: the rest is offered
 	// again, as the same Kind, when the peer has read; u.Data must then be a view into what
-	// Decode was given. For an empty Data the value is ignored.
+	// Decode was given. For an empty Data the value is ignored. What is offered again, or was kept by
+	// whoever stands in front of the session, comes after other connections' units: what the session
+	// shares with them does not show this one any more.
 	Serve(c Conn, u codec.Unit) (taken int)
 
 	// Refuse answers that the connection is about to be closed, in the protocol's words where

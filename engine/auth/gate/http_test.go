@@ -274,6 +274,29 @@ func TestParallelFirstLogins(t *testing.T) {
 	all.Wait()
 }
 
+// TestTheRequestThatWaited: while a password is hashed other clients ask for other things, and then each is
+// given what it has asked for.
+func TestTheRequestThatWaited(t *testing.T) {
+	r := site(t, 300_000, false, func(w *Web) { w.Optional, w.Rules = true, rules(t, "/whoami=read") })
+	stop := make(chan bool)
+	var all sync.WaitGroup
+	all.Go(func() {
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+				ask(t, r, "GET", "/other", nil)
+			}
+		}
+	})
+	if status, body, _ := ask(t, r, "GET", "/whoami", basic("alice", password)); status != 200 || !strings.Contains(body, "listener") {
+		t.Errorf("%d %s", status, body)
+	}
+	close(stop)
+	all.Wait()
+}
+
 func TestRules(t *testing.T) {
 	for text, want := range map[string]Rule{
 		"read":                {Scope: "read"},

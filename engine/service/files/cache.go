@@ -31,7 +31,6 @@ const (
 type opener struct {
 	site      *Site
 	req       *http1.Request
-	again     http1.Decoder // for heads that are offered again
 	buf       []byte
 	path      []byte
 	variant   []byte

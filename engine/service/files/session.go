@@ -132,10 +132,7 @@ func (s *session) Serve(c service.Conn, u codec.Unit) int {
 // whether it has.
 func (s *session) request(c service.Conn, head []byte) bool {
 	o, r := s.o, s.o.req
-	if s.wait != nil { // other connections have used the Request meanwhile
-		o.again.Reset(r)
-		o.again.Decode(head)
-	}
+	s.Again(head) // other connections may have used the Request since
 	s.last = !r.KeepAlive || c.Draining()
 	s.body = r.Chunked || r.ContentLength > 0
 	if most := o.site.cfg.MaxBody; o.site.store != nil && (r.Chunked || most > 0 && r.ContentLength > most) {

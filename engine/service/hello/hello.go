@@ -74,6 +74,7 @@ func (s *session) Stage() service.Stage {
 func (s *session) Serve(c service.Conn, u codec.Unit) int {
 	switch u.Kind {
 	case codec.Frame:
+		s.Again(u.Data) // somebody in front may have kept it until now
 		s.answer(c)
 		if s.last && s.body == none {
 			c.Close()

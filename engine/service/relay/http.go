@@ -166,6 +166,7 @@ func (s *httpSession) Stage() service.Stage {
 func (s *httpSession) Serve(c service.Conn, u codec.Unit) int {
 	switch u.Kind {
 	case codec.Frame:
+		s.Again(u.Data) // somebody in front may have kept it until now
 		s.request()
 	case codec.Part:
 		if s.x != nil {
