@@ -16,7 +16,7 @@ const (
 func (l *listener) http() relay.HTTPConfig {
 	return relay.HTTPConfig{
 		MaxHeader: int(l.limits.maxHeader), MaxBody: l.limits.maxBody, MaxAnswerHeader: min(answerHeader, l.limits.MaxOut/2-headSlack),
-		MaxIdle: l.limits.relay.maxIdle, Idle: l.limits.relay.idle, Silence: l.limits.relay.silence, Secure: l.isTLS(),
+		MaxIdle: l.limits.relay.maxIdle, Idle: l.limits.relay.idle, Silence: l.limits.relay.silence, Secure: l.isTLS(), Guarded: l.asks(),
 	}
 }
 

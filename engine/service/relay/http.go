@@ -31,6 +31,9 @@ type HTTPConfig struct {
 	// Silence is how long a server may say nothing after a request or in the middle of its answer; 0 is
 	// no limit. Beyond: 504, or the client is cut off.
 	Silence time.Duration
+	// Guarded says that weir itself asks clients who they are: their Authorization is not passed on, or
+	// a server could use it here.
+	Guarded bool
 	// Secure says that clients come by TLS: servers are told so.
 	Secure bool
 }

@@ -214,6 +214,18 @@ func TestProxyHeaderKeepsNothing(t *testing.T) {
 	}
 }
 
+// TestCredentialsForWeirStayHere has Authorization passed on, or not where weir asks for it.
+func TestCredentialsForWeirStayHere(t *testing.T) {
+	for _, guarded := range []bool{false, true} {
+		b := serveBehind(t, answering(okay))
+		f := relayTo(t, HTTPConfig{Guarded: guarded}, to(b), nil)
+		f.say(t, "GET / HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer x\r\n\r\n")
+		if got := strings.Join(b.recorded(), ""); strings.Contains(got, "Bearer x") == guarded {
+			t.Errorf("guarded %v: %q", guarded, got)
+		}
+	}
+}
+
 // BenchmarkHTTPRelay is one request and its answer over one connection on each side; client and server
 // are in it.
 func BenchmarkHTTPRelay(b *testing.B) {

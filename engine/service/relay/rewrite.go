@@ -20,7 +20,8 @@ import (
 // Not passed on: what is for one connection (http1.Hop), trailers, Expect, which is met here; what claims
 // where a request has come from, since anybody can write it; Proxy, which CGI takes for the address of a
 // proxy (httpoxy); and names with other than letters, digits and "-", which CGI and its heirs cannot tell
-// from one another: X_Real_IP would become X-Real-IP again.
+// from one another: X_Real_IP would become X-Real-IP again. Where weir asks who a client is (package gate),
+// Authorization is for weir alone.
 
 // mostHops is how many relays that call themselves weir a request may have passed: more are a loop.
 const mostHops = 8
@@ -43,7 +44,7 @@ func (o *httpOpener) appendRequest(dst []byte, s *httpSession) (head []byte, err
 	hops := 0
 	for i := range r.NumFields() {
 		name, value := r.Field(i)
-		if r.Hop(i) || !passed(name) {
+		if r.Hop(i) || !passed(name) || o.cfg.Guarded && is(name, "authorization") {
 			continue
 		}
 		switch {
