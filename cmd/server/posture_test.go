@@ -96,6 +96,12 @@ var postureCases = []struct {
 	{row: "R5", args: "-listen=line://:1 -listen=http://:2 -max-line=0", state: stateWeak, part: "line may have 1 GiB", at: "line://:1", fails: true},
 	{row: "R5", args: "-listen=http://:1 -max-out=0", state: stateWeak, part: "1 GiB of output", at: "http://:1", fails: true},
 
+	{row: "R5", args: "-listen=http://127.0.0.1:1?uploads=.&max-upload=0", state: stateWeak, part: "an upload may be endless", at: "http://127.0.0.1:1"},
+	{row: "R5", args: "-listen=http://127.0.0.1:1?uploads=.&upload-quota=0", state: stateOn, part: "max-body"},
+	{row: "R5", args: "-listen=http://127.0.0.1:1?uploads=.&upload-quota=0&upload-floor=0", state: stateWeak, part: "uploads may fill the disk", at: "http://127.0.0.1:1"},
+	{row: "R5", args: "-listen=http://127.0.0.1:1?uploads=.&source-upload-rate=0", state: stateWeak, part: "use the whole quota up", at: "http://127.0.0.1:1"},
+	{row: "R5", args: "-listen=http://:1?uploads=.", state: stateWeak, part: "strangers may store files", at: "http://:1", fails: true},
+
 	{row: "R6", state: stateNone, part: "no listener serves files"},
 	{row: "R6", args: "-listen=http://:1?files=.&list=1 -listen=http://:2", state: stateOn, part: "os.Root"},
 	{row: "R6", args: "-listen=http://:1?files=.&dotfiles=1 -listen=http://:2?files=.", state: stateWeak, part: ".git", at: "http://:1", fails: true},

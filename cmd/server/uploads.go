@@ -32,8 +32,11 @@ const (
 
 // hasUploads reports whether any listener takes uploads.
 func (s *settings) hasUploads() bool {
-	return slices.ContainsFunc(s.listeners, func(l listener) bool { return l.speaksFiles() && l.limits.up.dir != "" })
+	return slices.ContainsFunc(s.listeners, func(l listener) bool { return l.takesUploads() })
 }
+
+// takesUploads reports whether a listener stores what its clients send.
+func (l *listener) takesUploads() bool { return l.speaksFiles() && l.limits.up.dir != "" }
 
 // willTakeUploads is hasUploads before the listeners are read for good.
 func (s *settings) willTakeUploads() bool {
