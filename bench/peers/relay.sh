@@ -4,11 +4,13 @@
 #   bench/peers/relay.sh pingpong [rounds] [seconds] [conns]  a 64-byte frame to an echo behind and back, one under way on each of 50 connections
 #   bench/peers/relay.sh bulk     [rounds]                    1 GiB from a server behind to one client, hash compared
 #   bench/peers/relay.sh redis    [rounds] [conns]            redis-benchmark, GET, 100,000 requests
+#   bench/peers/relay.sh http     [rounds] [seconds] [conns] [size] GET of 1,024 bytes (size) from nginx behind, wrk on 50 connections; beside nginx and haproxy in http mode
 #   bench/peers/relay.sh stalled                              4 readers that stall for 3 s in the middle of 100 MB each: memory
 #
 # weir runs its bench profile, in which every check runs, with one loop, and haproxy its tcp mode with
 # one thread. CPU is read from /proc/PID/task/*/schedstat, so that of clients and servers does not count.
-# It needs haproxy and python3, and redis-server and redis-benchmark for redis.
+# It needs haproxy and python3; redis-server and redis-benchmark for redis; nginx and wrk for http, in which
+# all three parse, check and write heads anew, and keep connections to the server behind.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 what=${1:-pingpong} rounds=${2:-5} seconds=${3:-4} conns=${4:-50}
@@ -18,6 +20,12 @@ go build -o "$tmp/" ./cmd/server ./cmd/bench
 behind=17100
 declare -A pid port=([weir]=17101 [haproxy]=17102 [haproxy-splice]=17103)
 
+nginx_conf() { # port, the server's block
+  printf 'daemon off; master_process off; pid %s/nginx-%s.pid; error_log stderr crit;\nevents { worker_connections 4096; }\n' "$tmp" "$1"
+  printf 'http {\n  access_log off; keepalive_requests 100000000; client_body_temp_path %s/b; proxy_temp_path %s/p; fastcgi_temp_path %s/f; uwsgi_temp_path %s/u; scgi_temp_path %s/s;\n' "$tmp" "$tmp" "$tmp" "$tmp" "$tmp"
+  printf '  upstream behind { server 127.0.0.1:%s; keepalive 200; keepalive_requests 100000000; }\n' "$behind"
+  printf '  server { listen 127.0.0.1:%s backlog=4096; %s }\n}\n' "$1" "$2"
+}
 haproxy_cfg() { # port options...
   local at=$1
   shift
@@ -33,7 +41,13 @@ start() { # name command...
 }
 haproxy_cfg "${port[haproxy]}" >"$tmp/haproxy.cfg"
 haproxy_cfg "${port[haproxy-splice]}" 'option splice-auto' >"$tmp/haproxy-splice.cfg"
-start weir "$tmp/server" -profile bench -loops 1 -admin off -log-level error -listen "tcp://127.0.0.1:${port[weir]}?to=127.0.0.1:$behind"
+scheme=tcp
+if [ "$what" = http ]; then
+  scheme=http
+  port[nginx]=17104
+  sed -i 's/mode tcp/mode http\n  option forwardfor\n  http-reuse safe/' "$tmp/haproxy.cfg"
+fi
+start weir "$tmp/server" -profile bench -loops 1 -admin off -log-level error -listen "$scheme://127.0.0.1:${port[weir]}?to=127.0.0.1:$behind"
 start haproxy haproxy -db -f "$tmp/haproxy.cfg"
 order=(weir haproxy)
 
@@ -92,12 +106,23 @@ redis)
   conns=${3:-50}
   start behind redis-server --port $behind --save '' --appendonly no
   ;;
+http)
+  size=${5:-1024}
+  mkdir "$tmp/www"
+  head -c "$size" /dev/zero | tr '\0' x >"$tmp/www/f"
+  nginx_conf $behind "root $tmp/www; open_file_cache max=10;" >"$tmp/behind.conf"
+  nginx_conf "${port[nginx]}" 'location / { proxy_pass http://behind; proxy_http_version 1.1; proxy_set_header Connection ""; proxy_set_header Host $host; proxy_set_header X-Forwarded-For $remote_addr; }' >"$tmp/nginx.conf"
+  chmod 755 "$tmp"
+  start behind nginx -c "$tmp/behind.conf" -e stderr
+  start nginx nginx -c "$tmp/nginx.conf" -e stderr
+  order+=(nginx)
+  ;;
 stalled)
   rounds=1
   start behind python3 "$tmp/bulk.py" server $behind 104857600
   ;;
 *)
-  sed -n '2,12s/^# \{0,1\}//p' "$0"
+  sed -n '2,14s/^# \{0,1\}//p' "$0"
   exit 2
   ;;
 esac
@@ -116,6 +141,7 @@ once() { # port: prints "units rate"
     sed -n 's/^ *"ok": \([0-9]*\),*$/\1/p' "$tmp/load.json" | head -1 | awk -v s="$seconds" '{print $1, $1/s}'
     ;;
   bulk) python3 "$tmp/bulk.py" client "$1" $((1 << 30)) 0 ;;
+  http) wrk -t1 -c"$conns" -d"${seconds}s" "http://127.0.0.1:$1/f" >"$tmp/wrk" && ! grep -q -e Non-2xx -e 'Socket errors' "$tmp/wrk" && awk -v s="$seconds" '/requests in/{print $1, $1/s}' "$tmp/wrk" ;;
   redis) redis-benchmark -p "$1" -c "$conns" -n 100000 -t get --csv 2>/dev/null | tail -1 | tr -d '"' | awk -F, '{print 100000, $2}' ;;
   esac
 }

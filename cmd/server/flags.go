@@ -226,7 +226,7 @@ var flags = []group{
 		{name: "to-insecure", kind: toggle, value: "false", schemes: relaySchemes, when: (*settings).hasRelayTLS,
 			limit: func(l *limits) any { return &l.relay.tls.insecure },
 			help:  "Take any certificate of a server: anybody on the way can then read and change what is relayed"},
-		{name: "max-idle", kind: count, value: "64", max: 1 << 20, zero: "none", schemes: "http https", when: (*settings).hasHTTPRelay,
+		{name: "max-idle", kind: count, value: "512", max: 1 << 20, zero: "none", schemes: "http https", when: (*settings).hasHTTPRelay,
 			limit: func(l *limits) any { return &l.relay.maxIdle },
 			help:  "Connections to one server that each loop keeps for later HTTP requests. With proxy-to none is kept"},
 		{name: "upstream-idle", kind: duration, value: "15s", min: int64(time.Second), max: int64(maxTimeout), schemes: "http https", when: (*settings).hasHTTPRelay,

@@ -50,9 +50,11 @@ const mostInterims = 100
 const answerSlack = 512
 
 func (o *httpOpener) exchange(s *httpSession) *exchange {
-	x := &exchange{}
+	var x *exchange
 	if n := len(o.spare); n > 0 {
 		x, o.spare = o.spare[n-1], o.spare[:n-1]
+	} else {
+		x = &exchange{}
 	}
 	x.s = s
 	if n := len(o.heads); n > 0 {
