@@ -16,6 +16,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -380,4 +381,44 @@ func TestHTTPServersComeAndGo(t *testing.T) {
 		t.Errorf("counted: %g 502, %g 504, %g panics", m[`weir_http_relay_errors_total{status="502"}`], m[`weir_http_relay_errors_total{status="504"}`], m["weir_panics_total"])
 	}
 	s.Alive(t)
+}
+
+// TestHTTPRelayDrains: who has asked is answered before the server stops, in several pieces with pauses.
+func TestHTTPRelayDrains(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	asked := make(chan bool, 1)
+	srv := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked <- true
+		for _, s := range []string{"one ", "two ", "three"} {
+			time.Sleep(1300 * time.Millisecond)
+			io.WriteString(w, s)
+			w.(http.Flusher).Flush()
+		}
+	})}
+	go srv.Serve(ln)
+	defer srv.Close()
+	front := lab.FreePorts(t, 1)[0]
+	s := lab.Start(t, nil, "-listen", "http://"+front+"?to="+ln.Addr().String())
+	c, err := net.Dial("tcp", front)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	io.WriteString(c, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+	<-asked
+	s.Signal(t, syscall.SIGTERM)
+	resp, err := http.ReadResponse(bufio.NewReader(c), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, err := io.ReadAll(resp.Body)
+	if string(body) != "one two three" || err != nil || !resp.Close {
+		t.Errorf("%q %v, close %v", body, err, resp.Close)
+	}
+	if err := s.Wait(8 * time.Second); err != nil {
+		t.Errorf("the server does not stop in order: %v", err)
+	}
 }

@@ -125,6 +125,11 @@ func TestRandomTraffic(t *testing.T) {
 							mu.Unlock()
 							continue
 						}
+						if rnd.IntN(15) == 0 { // and some go away in the middle
+							io.CopyN(io.Discard, resp.Body, int64(rnd.IntN(n+1)))
+							resp.Body.Close()
+							continue
+						}
 						got, err := io.ReadAll(resp.Body)
 						resp.Body.Close()
 						switch {
@@ -147,6 +152,7 @@ func TestRandomTraffic(t *testing.T) {
 				})
 			}
 			all.Wait()
+			eventually(t, "no connection counts as in use", func() bool { return f.h.pool.Status()[0].Open == 0 })
 			t.Logf("%d good, %d ended by their server; %+v", good, bad, f.h.Counts())
 			if good < 500 {
 				t.Errorf("only %d", good)
