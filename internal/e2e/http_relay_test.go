@@ -422,3 +422,68 @@ func TestHTTPRelayDrains(t *testing.T) {
 		t.Errorf("the server does not stop in order: %v", err)
 	}
 }
+
+// TestHTTPRelayOutOfDescriptors lets clients wait for answers until there is no descriptor for another
+// server connection: they are told 503, the others are answered, and afterwards all is well.
+func TestHTTPRelayOutOfDescriptors(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	gate := make(chan bool)
+	srv := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		<-gate
+		io.WriteString(w, "well")
+	})}
+	go srv.Serve(ln)
+	defer srv.Close()
+	front := lab.FreePorts(t, 1)[0]
+	s := lab.Start(t, []string{"bash", "-c", `ulimit -n 256; exec "$@"`, "bash"}, "-listen", "http://"+front+"?to="+ln.Addr().String()+"&max-conns=10000",
+		"-source-conn-rate", "0", "-source-conns", "0", "-source-unproven", "0", "-max-unproven", "100000")
+	var open []net.Conn
+	defer func() {
+		for _, c := range open {
+			c.Close()
+		}
+	}()
+	for range 150 {
+		if c, err := net.Dial("tcp", front); err == nil {
+			io.WriteString(c, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+			open = append(open, c)
+		}
+	}
+	lab.Eventually(t, 10*time.Second, "somebody is told", func() bool { return s.Scrape(t)[`weir_http_relay_errors_total{status="503"}`] > 0 })
+	time.Sleep(200 * time.Millisecond)
+	close(gate)
+	answers := map[int]int{}
+	for _, c := range open {
+		c.SetDeadline(time.Now().Add(5 * time.Second))
+		resp, err := http.ReadResponse(bufio.NewReader(c), nil)
+		if err != nil {
+			answers[0]++
+			continue
+		}
+		answers[resp.StatusCode]++
+		if resp.StatusCode == 503 && resp.Header.Get("Retry-After") == "" {
+			t.Error("503 without Retry-After")
+		}
+	}
+	t.Logf("answers by status: %v", answers)
+	if answers[200] < 40 || answers[503] == 0 || answers[502]+answers[504] > 0 {
+		t.Error("not as it should be")
+	}
+	for _, c := range open {
+		c.Close()
+	}
+	open = nil
+	lab.Eventually(t, 5*time.Second, "served again", func() bool {
+		resp, err := http.Get("http://" + front)
+		if err != nil {
+			return false
+		}
+		resp.Body.Close()
+		return resp.StatusCode == 200
+	})
+	http.DefaultClient.CloseIdleConnections()
+	s.Alive(t)
+}
