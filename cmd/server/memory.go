@@ -66,7 +66,17 @@ func relayTerms(s *settings, conns int64) []term {
 	if there == 0 {
 		return nil
 	}
-	return []term{{fmt.Sprintf("connections to servers behind, %s x %d B", grouped(there), relayed), there * relayed}}
+	terms := []term{{fmt.Sprintf("connections to servers behind, %s x %d B", grouped(there), relayed), there * relayed}}
+	var kept int64
+	for i := range s.listeners {
+		if l := &s.listeners[i]; l.relaysHTTP() {
+			kept += int64(l.limits.relay.maxIdle) * int64(len(l.limits.relay.to)) * int64(s.engine.Loops)
+		}
+	}
+	if kept = min(kept, int64(s.machine.descriptors)); kept > 0 {
+		terms = append(terms, term{fmt.Sprintf("connections kept to servers behind, %s x %d B", grouped(kept), relayed), kept * relayed})
+	}
+	return terms
 }
 
 // tlsTerms is what TLS takes beside: nothing without a listener that speaks it.
@@ -102,6 +112,9 @@ func bufferTerm(s *settings, conns int64) term {
 		}
 		if s.listeners[i].relays() {
 			holds += int64(l.MaxOut) // the other way
+			if s.listeners[i].relaysHTTP() {
+				holds += s.listeners[i].limits.maxHeader + headSlack // the head, as it is passed on
+			}
 			if s.listeners[i].limits.relay.tls.on {
 				holds += tlsRecord
 			}
