@@ -66,11 +66,9 @@ func openIdentity(s *settings, h hooks) (*identity, error) {
 // lookAtIdentity reads the files that s names and opens its directories, for -check: nothing is made, and nobody
 // is asked. It returns the certificates whose end matters.
 func lookAtIdentity(s *settings) ([]watched, error) {
-	at, err := openSites(s)
-	if err != nil {
+	if err := checkSites(s); err != nil {
 		return nil, err
 	}
-	at.close()
 	for i := range s.listeners {
 		if l := &s.listeners[i]; l.relays() {
 			if _, err := l.limits.relay.pool(nil); err != nil {

@@ -119,7 +119,11 @@ func sizes() practice {
 	return practice{
 		row: "R5", name: "sizes are bounded",
 		on: func(p *posture) string {
-			return p.inForce("max-header", "max-body", "max-frame", "max-line", "max-out")
+			names := []string{"max-header", "max-body", "max-frame", "max-line", "max-out"}
+			if p.s.hasUploads() {
+				names = append(names, "max-upload", "upload-quota", "upload-floor")
+			}
+			return p.inForce(names...)
 		},
 		rules: []rule{
 			most("max-header", func(l *listener) bool { return l.limits.maxHeader >= maxHeadSize }, "a request head may have 1 MiB"),
@@ -153,12 +157,16 @@ func roots() practice {
 		},
 		rules: []rule{
 			{
-				state: stateWeak, when: "`files` is `/`", change: "-files",
+				state: stateWeak, when: "`files` or `uploads` is `/`", change: "-files -uploads",
 				listener: func(_ *posture, l *listener) string {
-					if abs, err := filepath.Abs(l.limits.files); err != nil || abs != "/" {
+					isTop := func(dir string) bool {
+						abs, err := filepath.Abs(dir)
+						return dir != "" && err == nil && abs == "/"
+					}
+					if !isTop(l.limits.files) && !isTop(l.limits.up.dir) {
 						return ""
 					}
-					return "the root is /: every file of the machine that the process may read is served"
+					return "the root is /: what others reach is all that the process may read or write"
 				},
 			},
 			{

@@ -87,6 +87,9 @@ func endurance() practice {
 					if p.s.hasFiles() {
 						need += p.s.maxOpenFiles
 					}
+					if p.s.hasUploads() {
+						need += descriptorsPerUpload * p.s.maxUploads
+					}
 					if p.s.engine.FDReserve >= need {
 						return ""
 					}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -100,12 +101,16 @@ var postureCases = []struct {
 	{row: "R5", args: "-listen=http://127.0.0.1:1?uploads=.&upload-quota=0", state: stateOn, part: "max-body"},
 	{row: "R5", args: "-listen=http://127.0.0.1:1?uploads=.&upload-quota=0&upload-floor=0", state: stateWeak, part: "uploads may fill the disk", at: "http://127.0.0.1:1"},
 	{row: "R5", args: "-listen=http://127.0.0.1:1?uploads=.&source-upload-rate=0", state: stateWeak, part: "use the whole quota up", at: "http://127.0.0.1:1"},
+	{row: "R5", args: withCert + "?uploads=.&auth=required -users=u", state: stateOn, part: "max-upload 64MiB, upload-quota 10GiB, upload-floor 256MiB"},
 	{row: "R5", args: "-listen=http://:1?uploads=.", state: stateWeak, part: "strangers may store files", at: "http://:1", fails: true},
 
 	{row: "R6", state: stateNone, part: "no listener serves files"},
 	{row: "R6", args: "-listen=http://:1?files=.&list=1 -listen=http://:2", state: stateOn, part: "os.Root"},
 	{row: "R6", args: "-listen=http://:1?files=.&dotfiles=1 -listen=http://:2?files=.", state: stateWeak, part: ".git", at: "http://:1", fails: true},
-	{row: "R6", args: "-listen=http://:1?files=/usr/..", state: stateWeak, part: "every file of the machine", at: "http://:1", fails: true},
+	{row: "R6", args: "-listen=http://:1?files=/usr/..", state: stateWeak, part: "all that the process may read", at: "http://:1", fails: true},
+
+	{row: "R6", args: withCert + "?uploads=/&auth=required -users=u", state: stateWeak, part: "all that the process may read or write", at: "https://:1", fails: true},
+	{row: "R6", args: withCert + "?uploads=.&auth=required -users=u", state: stateOn, part: "os.Root"},
 
 	{row: "R7", args: "-listen=http://:1", state: stateOn, part: "source-frame-rate 2000, source-byte-rate 32MiB"},
 	{row: "R7", args: "-listen=http://:1 -listen=tcp://:2?to=a:1 -profile=bench", state: stateWeak, part: "as many frames", at: "http://:1", fails: true},
@@ -173,6 +178,7 @@ var postureCases = []struct {
 	{row: "R14", state: stateOn, part: "fd-reserve 88, drain-timeout 10s"},
 	{row: "R14", args: "-listen=http://:1 -fd-reserve=20", state: stateWeak, part: "20 descriptors are kept for everything but clients, which may need 84", fails: true},
 	{row: "R14", args: "-listen=http://:1?files=. -fd-reserve=100 -max-open-files=100", state: stateWeak, part: "may need 184", fails: true},
+	{row: "R14", args: "-listen=http://:1?uploads=. -fd-reserve=100 -max-uploads=10", state: stateWeak, part: "may need 104", fails: true},
 	{row: "R14", args: "-listen=http://:1 -drain-timeout=0", state: stateWeak, part: "a stop cuts"},
 
 	{row: "R15", state: stateOn, part: "weir v1.2.3 0123456789ab go1.26.0, 12 modules, of 2026-02-01; make audit"},
@@ -387,6 +393,23 @@ func TestTheCheckReadsWhatIsRelayedWith(t *testing.T) {
 		if _, err := lookAtIdentity(mustResolve(t, "-listen=tcp://:1?to=a:1&"+args)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", args, err)
 		}
+	}
+}
+
+// A check neither counts what is stored nor removes what a crash has left: a server that runs may be at it.
+func TestTheCheckLeavesUploadsAlone(t *testing.T) {
+	clean(t)
+	dir := t.TempDir()
+	if _, err := lookAtIdentity(mustResolve(t, "-listen=http://:1?uploads="+dir+"/none")); err == nil || !strings.Contains(err.Error(), "-listen http://:1?uploads="+dir+"/none: uploads: no such file or directory") {
+		t.Errorf("a directory that is not there: %v", err)
+	}
+	before := runtime.NumGoroutine()
+	s := mustResolve(t, "-listen=http://:1?uploads="+dir, "-listen=http://:2?uploads="+dir+"&files="+dir)
+	if _, err := lookAtIdentity(s); err != nil || runtime.NumGoroutine() > before {
+		t.Errorf("%v, %d goroutines and %d before", err, runtime.NumGoroutine(), before)
+	}
+	if s.listeners[0].limits.up.dir != dir || s.listeners[1].limits.up.dir != dir {
+		t.Error("what is served has changed")
 	}
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 
@@ -140,6 +141,30 @@ func openSites(s *settings) (sites, error) {
 		all[l.name] = site
 	}
 	return all, nil
+}
+
+// checkSites opens the directories and closes them again, for -check. Those of uploads are not opened for good: that would
+// begin to count what is there and to remove what a crash has left, beside a server that may run.
+func checkSites(s *settings) error {
+	served := *s
+	served.listeners = slices.Clone(s.listeners)
+	for i := range served.listeners {
+		l := &served.listeners[i]
+		if l.speaksFiles() && l.limits.up.dir != "" {
+			dir, err := os.OpenRoot(l.limits.up.dir)
+			if err != nil {
+				return fmt.Errorf("-listen %s: uploads: %w", shown(l.text), root(err))
+			}
+			_ = dir.Close()
+		}
+		l.limits.up = uploading{}
+	}
+	at, err := openSites(&served)
+	if err != nil {
+		return err
+	}
+	at.close()
+	return nil
 }
 
 // close gives the directories back. When the engine has ended.
