@@ -133,7 +133,7 @@ func sizes() practice {
 			most("max-out", func(l *listener) bool { return int64(l.limits.MaxOut) >= maxHeld }, "1 GiB of output may wait for one connection"),
 			most("max-upload", func(l *listener) bool { return l.takesUploads() && l.limits.up.max == 0 }, "an upload may be endless"),
 			most("upload-quota", func(l *listener) bool { return l.takesUploads() && l.limits.up.quota == 0 && l.limits.up.floor == 0 }, "uploads may fill the disk: upload-floor is 0, too"),
-			most("source-upload-rate", func(l *listener) bool { return l.takesUploads() && l.limits.up.rate == 0 }, "one source may use the whole quota up"),
+			most("source-upload-rate", func(l *listener) bool { return l.takesUploads() && lifted(l.limits.up.rate, liftedBytesRate) }, "one source may use the whole quota up"),
 			{
 				state: stateWeak, when: "a listener takes uploads from other machines and has no `auth`", change: "-auth",
 				listener: func(_ *posture, l *listener) string {

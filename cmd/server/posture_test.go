@@ -102,6 +102,7 @@ var postureCases = []struct {
 	{row: "R5", args: "-listen=http://127.0.0.1:1?uploads=.&upload-quota=0&upload-floor=0", state: stateWeak, part: "uploads may fill the disk", at: "http://127.0.0.1:1"},
 	{row: "R5", args: "-listen=http://127.0.0.1:1?uploads=.&source-upload-rate=0", state: stateWeak, part: "use the whole quota up", at: "http://127.0.0.1:1"},
 	{row: "R5", args: withCert + "?uploads=.&auth=required -users=u", state: stateOn, part: "max-upload 64MiB, upload-quota 10GiB, upload-floor 256MiB"},
+	{row: "R5", args: "-listen=http://127.0.0.1:1?uploads=. -profile=bench", state: stateWeak, part: "use the whole quota up", at: "http://127.0.0.1:1"},
 	{row: "R5", args: "-listen=http://:1?uploads=.", state: stateWeak, part: "strangers may store files", at: "http://:1", fails: true},
 
 	{row: "R6", state: stateNone, part: "no listener serves files"},
