@@ -93,7 +93,7 @@ func TestWhoLogsIn(t *testing.T) {
 func TestEveryAlteredByteFails(t *testing.T) {
 	a := channel(1)
 	masks, inner, least := []byte{1, 2, 0x20, 0x80}, []byte{1, 2, 4}, 2000
-	if testing.Short() {
+	if testing.Short() || raceEnabled {
 		masks, inner, least = masks[:1], inner[:1], 300
 	}
 	for _, who := range []party{{name: "user", password: "pencil", signed: true}, {name: "user", password: "pencil", binding: &a, own: true}, {name: "user", password: "pencil", binding: &a}} {
