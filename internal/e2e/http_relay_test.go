@@ -264,7 +264,8 @@ func TestStalledHTTPBehindARelay(t *testing.T) {
 				}
 			}
 			t.Logf("%d KiB before, %d KiB at most", before>>10, most>>10)
-			if most-before > 20<<20 {
+			// What is held is 4 MB at most, beside what the collector has not come to yet; the bodies are 480.
+			if most-before > 32<<20 {
 				t.Errorf("%d KiB more for 8 streams", (most-before)>>10)
 			}
 		})
