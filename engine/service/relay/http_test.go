@@ -602,3 +602,27 @@ func TestSmallOutput(t *testing.T) {
 		}
 	}
 }
+
+// TestTheLastPieceIsOffered: a read that fills all that may be queued leaves a few bytes over, the client's
+// kernel takes the others at once, and nothing more comes from the server.
+func TestTheLastPieceIsOffered(t *testing.T) {
+	b := serveBehind(t, func(conn net.Conn, br *bufio.Reader) {
+		for {
+			if _, err := http.ReadRequest(br); err != nil {
+				return
+			}
+			io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 4096\r\n\r\n")
+			time.Sleep(20 * time.Millisecond)
+			conn.Write(bytes.Repeat([]byte("x"), 4096))
+		}
+	})
+	f := relayTo(t, HTTPConfig{MaxHeader: 1 << 10, MaxAnswerHeader: 1 << 10, MaxIdle: 1, Idle: time.Minute}, to(b), func(c *engine.Config) { c.Listeners[0].MaxOut = 4 << 10 })
+	c := f.dial(t)
+	c.SetDeadline(time.Now().Add(5 * time.Second))
+	br := bufio.NewReader(c)
+	for range 3 {
+		if _, body := ask(t, c, br, "GET", "GET / HTTP/1.1\r\nHost: a\r\n\r\n"); len(body) != 4096 {
+			t.Errorf("%d bytes", len(body))
+		}
+	}
+}
