@@ -143,7 +143,7 @@ var reasonTable = [Reasons]reasonRow{
 	ShedUpstreamConnect:  {"upstream-connect", "no server behind could be connected to", "connect-timeout", Normal},
 	ShedUpstreamReset:    {"upstream-reset", "the server behind reset the connection", "to", Normal},
 	ShedUpstreamStall:    {"upstream-stall", "the server behind took nothing of what it is owed for too long", "write-timeout", Normal},
-	ShedUpstreamSilent:   {"upstream-silent", "the server behind did not answer in time", "", Normal},
+	ShedUpstreamSilent:   {"upstream-silent", "the server behind did not answer in time", "upstream-timeout", Normal},
 	ShedMalformed:        {"malformed", "the peer's bytes broke the protocol", "", Hostile},
 	ShedOutput:           {"output", "a handler queued more than the connection may hold", "max-out", Suspect},
 	ShedMemory:           {"memory", "all connections together hold too many bytes", "max-buffered", Suspect},
