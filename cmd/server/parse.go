@@ -123,7 +123,7 @@ func parse(args []string) (given, error) {
 	case err != nil:
 		return nil, lineError(err)
 	case fs.NArg() > 0:
-		return nil, &usageError{shown(fs.Arg(0)) + ": flags begin with a dash; -help lists them"}
+		return nil, &usageError{shown(fs.Arg(0)) + ": flags begin with a dash, commands are user, token and alert test; -help lists them"}
 	}
 
 	all := &parser{given: given{}}

@@ -214,8 +214,12 @@ func reload(id *identity, in *doors, log *zap.Logger) {
 		_, _ = in.store.Reload() // it tells of both
 	}
 	event := zap.String("event", events.Signal)
-	if id == nil {
+	switch {
+	case id == nil && in == nil:
 		log.Info("SIGHUP: there are no certificates to read again; restart to change anything else", event)
+		return
+	case id == nil:
+		log.Info("SIGHUP: accounts were read again; restart to change anything else", event)
 		return
 	}
 	changed, err := id.store.Reload()
