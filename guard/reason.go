@@ -123,7 +123,7 @@ var reasonTable = [Reasons]reasonRow{
 	ShedConnFrames:       {"conn-frames", "too many frames on one connection", "conn-frame-rate", Suspect},
 	SlowSourceBytes:      {"source-bytes", "too many bytes from one source: slowed down", "source-byte-rate", Normal},
 	SlowConnBytes:        {"conn-bytes", "too many bytes on one connection: slowed down", "conn-byte-rate", Normal},
-	ShedAuthFailed:       {"auth-failed", "authentication failed", "users", Suspect},
+	ShedAuthFailed:       {"auth-failed", "authentication failed", "", Suspect},
 	ShedAuthAttempts:     {"auth-attempts", "too many failed attempts to authenticate", "auth-source-rate", Suspect},
 	ShedScope:            {"scope", "authenticated, and not allowed to do this", "scope", Suspect},
 	ShedTraversal:        {"traversal", "a path that leads out of the root, or that no file can have", "", Hostile},

@@ -65,8 +65,11 @@ func (l *listener) checkAuth(s *settings) string {
 		if a.who == "optional" && s.limits.auth.who != "optional" {
 			return "auth=optional is for http and https: on frames and lines nobody would know whether a login comes"
 		}
-		if len(a.scope) > 0 && len(s.limits.auth.scope) == 0 {
+		switch {
+		case len(a.scope) > 0 && len(s.limits.auth.scope) == 0:
 			return "scope has no effect without auth"
+		case a.plain && !s.limits.auth.plain:
+			return "auth-plain has no effect without auth"
 		}
 		return ""
 	}

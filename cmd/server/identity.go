@@ -69,6 +69,9 @@ func lookAtIdentity(s *settings) ([]watched, error) {
 	if err := checkSites(s); err != nil {
 		return nil, err
 	}
+	if err := checkOutput(s); err != nil {
+		return nil, err
+	}
 	for i := range s.listeners {
 		if l := &s.listeners[i]; l.relays() {
 			if _, err := l.limits.relay.pool(nil); err != nil {

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"os"
+	"path/filepath"
 	"strings"
 
 	"go.uber.org/zap"
@@ -34,6 +36,23 @@ func openOutput(s *settings, stderr io.Writer) (out events.Output, reopen func()
 		return nil, nil, fmt.Errorf("-log-to %s: %w", s.logTo, err)
 	}
 	return out, nil, nil
+}
+
+// checkOutput looks whether the log can be where -log-to says, without making anything there.
+func checkOutput(s *settings) error {
+	name, isFile := strings.CutPrefix(s.logTo, "file:")
+	if !isFile {
+		return nil
+	}
+	if fi, err := os.Stat(filepath.Dir(name)); err != nil {
+		return fmt.Errorf("-log-to %s: %w", s.logTo, err)
+	} else if !fi.IsDir() {
+		return fmt.Errorf("-log-to %s: %s is no directory", s.logTo, filepath.Dir(name))
+	}
+	if fi, err := os.Stat(name); err == nil && fi.IsDir() {
+		return fmt.Errorf("-log-to %s: it is a directory", s.logTo)
+	}
+	return nil
 }
 
 // logsToFile reports whether the log is a file.

@@ -401,6 +401,9 @@ func TestTheCheckReadsWhatIsRelayedWith(t *testing.T) {
 func TestTheCheckLeavesUploadsAlone(t *testing.T) {
 	clean(t)
 	dir := t.TempDir()
+	if _, err := lookAtIdentity(mustResolve(t, "-log-to=file:"+dir+"/none/weir.log")); err == nil || !strings.Contains(err.Error(), "-log-to file:"+dir+"/none/weir.log: ") {
+		t.Errorf("a log in a directory that is not there: %v", err)
+	}
 	if _, err := lookAtIdentity(mustResolve(t, "-listen=http://:1?uploads="+dir+"/none")); err == nil || !strings.Contains(err.Error(), "-listen http://:1?uploads="+dir+"/none: uploads: no such file or directory") {
 		t.Errorf("a directory that is not there: %v", err)
 	}

@@ -50,7 +50,7 @@ def prepare(text):
 class Frames:
     """Frames over a socket; signed ones once sign has been called."""
 
-    def __init__(self, sock, max_frame=64 << 10):
+    def __init__(self, sock, max_frame=1 << 20):
         self.sock, self.max_frame = sock, max_frame
         self.send_key = self.receive_key = None
         self.sent = self.received = 0

@@ -125,8 +125,10 @@ func (r *Recorder) write(e engine.Event) {
 	}
 	fields := []zap.Field{
 		zap.String("event", name),
-		zap.String("reason", e.Reason.Label()),
 		zap.String("severity", e.Reason.Level().String()),
+	}
+	if e.Reason != guard.OK {
+		fields = append(fields, zap.String("reason", e.Reason.Label()))
 	}
 	if e.Summary {
 		fields = append(fields, zap.Bool("summary", true))
@@ -139,7 +141,9 @@ func (r *Recorder) write(e engine.Event) {
 	if e.Account != "" {
 		fields = append(fields, zap.String("account", Clean(e.Account, maxText)))
 	}
-	if t := r.threshold(e.Listener, e.Reason); t != "" && !e.Summary {
+	if e.Reason == guard.ShedAuthAttempts && e.Detail != "" { // which of the three limits it was
+		fields = append(fields, zap.String("limit", "auth-"+Clean(e.Detail, 20)+"-rate"))
+	} else if t := r.threshold(e.Listener, e.Reason); t != "" && !e.Summary {
 		fields = append(fields, zap.String("limit", e.Reason.Flag()), zap.String("threshold", t))
 	}
 	if e.Dropped > 0 {
