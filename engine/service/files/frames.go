@@ -249,6 +249,10 @@ func (s *frameSession) put(c service.Conn, options [][]byte, key []byte, status 
 // data takes a piece of an upload.
 func (s *frameSession) data(c service.Conn, b []byte) {
 	u := s.up
+	if len(b) == 0 { // frames of nothing would keep up the minimum rate, and the place, for ever
+		s.refused(c, u, BadRequest, 400, "data of no bytes")
+		return
+	}
 	if o := u.more(c, int64(len(b))); o != Stored {
 		s.refused(c, u, o, 0, "more data than was announced")
 		return

@@ -266,6 +266,25 @@ func TestFramesThatDripAreShed(t *testing.T) {
 	}
 }
 
+// Frames without data are no progress: an upload of them would hold its place for ever.
+func TestFramesOfNothingAreRefused(t *testing.T) {
+	t.Parallel()
+	r := frames(t, Uploads{}, nil, nil)
+	k := r.framed()
+	if a := k.ask("PUT 10 /f"); !strings.HasPrefix(a, "SEND") {
+		t.Fatal(a)
+	}
+	if a := k.ask("\x00"); !strings.HasPrefix(a, "ERR 400 ") {
+		t.Error(a)
+	}
+	if a := k.ask("STAT /f"); !strings.HasPrefix(a, "ERR 404 ") {
+		t.Error(a)
+	}
+	if left := r.left(); left != "" {
+		t.Error(left)
+	}
+}
+
 // A file that is cut short while it is sent with its digest ends the connection.
 func TestFramesOfAFileThatShrinks(t *testing.T) {
 	t.Parallel()
