@@ -231,7 +231,7 @@ func (x *exchange) unwanted(r *http1.Request) (status int, detail string) {
 	case "OPTIONS":
 		if v, ok := r.Get("max-forwards"); ok {
 			switch n, ok := forwards(v); {
-			case !ok:
+			case !ok || r.Next("max-forwards", r.Next("max-forwards", 0)+1) >= 0:
 				return 400, "Max-Forwards is no number"
 			case n == 0:
 				return 204, "" // 9110 7.6.2: we are who was meant

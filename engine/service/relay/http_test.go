@@ -68,6 +68,7 @@ func TestNotRelayed(t *testing.T) {
 		{"TRACE / HTTP/1.1|Host: a||", "501", "would show what other fields we have added"},
 		{"OPTIONS / HTTP/1.1|Host: a|Max-Forwards: 0||", "204", "we are who was meant"},
 		{"OPTIONS / HTTP/1.1|Host: a|Max-Forwards: -1||", "400", "no number"},
+		{"OPTIONS / HTTP/1.1|Host: a|Max-Forwards: 1|Max-Forwards: 0||", "400", "two of them, which would be passed on as -1"},
 		{"GET / HTTP/1.1|Host: a|Via: 1.1 weir, 1.1 weir, 1.1 weir, 1.1 weir|Via: 1.1 weir, 1.1 weir, 1.1 weir, 1.1 weir||", "400", "a loop"},
 		{"POST / HTTP/1.1|Host: a|Content-Length: 11||", "413", "too large"},
 		{"GET / HTTP/1.1||", "400", "no Host"},
