@@ -65,7 +65,10 @@ func (c *conn) Dial(t service.Target, h service.UpstreamHandler) (service.Upstre
 // connect begins to connect a socket.
 func (l *loop) connect(t service.Target) (fd int, why service.Ending) {
 	fd, errno := dialSocket(t)
-	if (errno == unix.EMFILE || errno == unix.ENFILE) && l.freeParked() {
+	for (errno == unix.EMFILE || errno == unix.ENFILE || errno == 0 && fd >= l.e.fdCap) && l.freeParked() {
+		if errno == 0 {
+			closeSocket(fd)
+		}
 		fd, errno = dialSocket(t)
 	}
 	switch {

@@ -51,7 +51,7 @@ func (c *conn) Adopt(up service.Upstream, h service.UpstreamHandler) bool {
 	if !ok || u.loop != l || u.waits != &l.upstreams.parked || c.state&(gone|closing|lingering) != 0 {
 		return false
 	}
-	if u.tls == nil && !silent(u.fd) { // it has ended, or said what nobody asked for
+	if !silent(u.fd) { // it has ended, or said what nobody asked for; by TLS perhaps a ticket, which its own wake reads
 		return false
 	}
 	u.noDeadline()

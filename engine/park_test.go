@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"weir/codec"
 	"weir/codec/line"
 	"weir/engine/service"
@@ -293,4 +295,116 @@ func TestClientGoesWhileHeld(t *testing.T) {
 	c.SetLinger(0)
 	c.Close()
 	noUpstreams(t, e)
+}
+
+// TestWordsBeforeTheQuestion: what a server has said before it was asked is not the answer, though the loop
+// has not been woken for it yet.
+func TestWordsBeforeTheQuestion(t *testing.T) {
+	for _, secure := range []bool{false, true} {
+		t.Run(fmt.Sprint("tls ", secure), func(t *testing.T) {
+			say, said := make(chan bool), make(chan bool)
+			var conns atomic.Int64
+			to := behind(t, func(tc *net.TCPConn) {
+				n := conns.Add(1)
+				var c net.Conn = tc
+				if secure {
+					c = tls.Server(tc, &tls.Config{Certificates: []tls.Certificate{testCert()}})
+				}
+				s := bufio.NewScanner(c)
+				for i := 0; s.Scan(); i++ {
+					fmt.Fprintf(c, "%s\n", s.Text())
+					if n == 1 && i == 0 {
+						<-say
+						io.WriteString(c, "for somebody else\n")
+						said <- true
+					}
+				}
+			})
+			_, e, addr := serveSharer(t, to, func(a *sharer) {
+				if secure {
+					a.to.TLS = clientTLS(0)
+				}
+			})
+			ask := func(c net.Conn, text string) {
+				t.Helper()
+				if got, err := bufio.NewReader(c).ReadString('\n'); got != text+"\n" || err != nil {
+					t.Errorf("%q, %v; want %q", got, err, text)
+				}
+			}
+			first, second := dial(t, addr), dial(t, addr)
+			io.WriteString(first, "a\n")
+			ask(first, "a")
+			for _, l := range e.loops {
+				l.do(func() {
+					if l.upstreams.nParked == 0 {
+						return
+					}
+					io.WriteString(second, "b\n") // the loop hears of this first
+					time.Sleep(20 * time.Millisecond)
+					say <- true
+					<-said
+					time.Sleep(20 * time.Millisecond)
+				})
+			}
+			ask(second, "b")
+			first.Close()
+			second.Close()
+			if n := conns.Load(); n != 2 {
+				t.Errorf("%d connections to the server", n)
+			}
+		})
+	}
+}
+
+// TestParkedGiveWayInsideTheReserve: what nobody needs is ended rather than a server not connected to.
+func TestParkedGiveWayInsideTheReserve(t *testing.T) {
+	var conns atomic.Int64
+	to := behind(t, func(c *net.TCPConn) { answers(func() net.Conn { return c }, &conns) })
+	_, e, addr := serveSharer(t, to, nil)
+	ask := func() {
+		t.Helper()
+		c := dial(t, addr)
+		defer c.Close()
+		io.WriteString(c, "x\n")
+		if got, err := bufio.NewReader(c).ReadString('\n'); !strings.HasPrefix(got, "x ") || err != nil {
+			t.Fatalf("%q, %v", got, err)
+		}
+	}
+	ask()
+	ln, err := net.Listen("tcp", "127.0.0.1:0") // which nobody accepts from: descriptors are counted
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	other := service.Target{Addr: ln.Addr().(*net.TCPAddr).AddrPort()}
+	done := make(chan bool, 1)
+	l := e.loops[0]
+	l.do(func() {
+		u := l.upstreams.parked.first
+		if u == nil {
+			t.Error("none is parked")
+		} else {
+			var fill []int
+			for last := -1; last <= u.fd; fill = append(fill, last) {
+				last, _ = unix.Dup(0)
+			}
+			was := e.fdCap
+			e.fdCap = u.fd + 1
+			if fd, why := l.connect(other); why != service.EndNone {
+				t.Errorf("%v", why)
+			} else {
+				closeSocket(fd)
+			}
+			e.fdCap = was
+			for _, fd := range fill {
+				closeSocket(fd)
+			}
+			if l.upstreams.nParked != 0 {
+				t.Error("it is still there")
+			}
+		}
+		done <- true
+	})
+	<-done
+	ask()
 }

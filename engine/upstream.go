@@ -237,8 +237,13 @@ func (u *upstream) CloseWrite() {
 
 // Close is service.Upstream's.
 func (u *upstream) Close() {
-	if u.c != nil {
-		u.loop.endUpstream(u, false)
+	switch l := u.loop; {
+	case u.c != nil:
+		l.endUpstream(u, false)
+	case u.waits != nil && u.waits == &l.upstreams.parked:
+		l.upstreams.nParked--
+		l.closeUpstream(u, true)
+		l.upstreams.spare = append(l.upstreams.spare, u)
 	}
 }
 
