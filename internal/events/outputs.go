@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/syslog"
 	"os"
+	"sync"
 
 	"github.com/DeRuina/timberjack"
 	"github.com/coreos/go-systemd/v22/journal"
@@ -13,7 +14,12 @@ import (
 )
 
 // File is an Output that is a file, which is rotated when it has grown.
-type File struct{ log *timberjack.Logger }
+type File struct {
+	open func() *timberjack.Logger
+
+	mu  sync.Mutex
+	log *timberjack.Logger
+}
 
 // OpenFile opens a file for lines to be appended, with mode 0640 if it is made. When it exceeds maxMB
 // MiB it is renamed, with the time in its name, and a new one is begun; keep old ones stay. maxMB 0
@@ -30,21 +36,36 @@ func OpenFile(name string, maxMB, keep int) (*File, error) {
 	if maxMB == 0 {
 		maxMB, keep = never, 0
 	}
-	return &File{&timberjack.Logger{Filename: name, MaxSize: maxMB, MaxBackups: keep, Compression: "none", FileMode: 0o640}}, nil
+	open := func() *timberjack.Logger {
+		return &timberjack.Logger{Filename: name, MaxSize: maxMB, MaxBackups: keep, Compression: "none", FileMode: 0o640}
+	}
+	return &File{open: open, log: open()}, nil
+}
+
+func (f *File) current() *timberjack.Logger {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.log
 }
 
 // WriteLine is Output's.
 func (f *File) WriteLine(_ zapcore.Level, line []byte) error {
-	_, err := f.log.Write(line)
+	_, err := f.current().Write(line)
 	return err
 }
 
 // Reopen has the next line written to the file that has the name then: after it was renamed by somebody
 // else. Any goroutine.
-func (f *File) Reopen() error { return f.log.Close() }
+func (f *File) Reopen() error {
+	f.mu.Lock()
+	old := f.log
+	f.log = f.open() // one that is closed still writes, but rotates no more
+	f.mu.Unlock()
+	return old.Close()
+}
 
 // Close closes the file.
-func (f *File) Close() error { return f.log.Close() }
+func (f *File) Close() error { return f.current().Close() }
 
 // Syslog is the Output of the machine's syslog, which on most machines with systemd is the journal, too.
 // Lines are sent with the facility daemon and a severity that is their level's.

@@ -1,0 +1,48 @@
+package events
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"go.uber.org/zap/zapcore"
+)
+
+// A file that was reopened, as on each SIGHUP, still does not fill the disk.
+func TestFileIsRotatedAfterReopen(t *testing.T) {
+	dir := t.TempDir()
+	f, err := OpenFile(filepath.Join(dir, "weir.log"), 1, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	line := append(bytes.Repeat([]byte{'x'}, 1<<16), '\n')
+	for range 3 {
+		if err := f.WriteLine(zapcore.InfoLevel, line); err != nil {
+			t.Fatal(err)
+		}
+		if err := f.Reopen(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 100 { // 6 MiB
+		if err := f.WriteLine(zapcore.InfoLevel, line); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	files, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(files) < 2 || len(files) > 3 {
+		t.Errorf("%d files, want the log and up to 2 old ones", len(files))
+	}
+	for _, file := range files {
+		if info, err := file.Info(); err != nil || info.Size() > 1<<20 {
+			t.Errorf("%s has %d bytes, %v", file.Name(), info.Size(), err)
+		}
+	}
+}
