@@ -5,12 +5,14 @@ import (
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
+	"crypto/tls"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"net"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -190,11 +192,7 @@ func (r *receiver) post(s *sender, body []byte) (again time.Duration, err error)
 	}
 	resp, err := s.client.Do(req)
 	if err != nil {
-		var with *url.Error
-		if errors.As(err, &with) { // it has the URL
-			err = with.Err
-		}
-		return 0, err
+		return 0, unquoted(err)
 	}
 	_, _ = io.CopyN(io.Discard, resp.Body, maxResponse)
 	_ = resp.Body.Close()
@@ -206,9 +204,29 @@ func (r *receiver) post(s *sender, body []byte) (again time.Duration, err error)
 		return -1, fmt.Errorf("%w, and redirects are not followed", err)
 	case code == http.StatusRequestTimeout, code == http.StatusTooEarly, code == http.StatusTooManyRequests, code >= 500:
 		seconds, _ := strconv.Atoi(resp.Header.Get("Retry-After"))
-		return min(time.Duration(max(seconds, 0))*time.Second, maxWait), err
+		return time.Duration(min(max(seconds, 0), int(maxWait/time.Second))) * time.Second, err
 	}
 	return -1, err
+}
+
+// unquoted is an error of net/http without the URL, and without what the receiver has said, which may be
+// the URL again.
+func unquoted(err error) error {
+	var with *url.Error
+	if errors.As(err, &with) {
+		err = with.Err
+	}
+	var (
+		network net.Error // timeouts too
+		cert    *tls.CertificateVerificationError
+		record  tls.RecordHeaderError
+		alert   tls.AlertError
+	)
+	if errors.As(err, &network) || errors.As(err, &cert) || errors.As(err, &record) || errors.As(err, &alert) ||
+		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, context.Canceled) {
+		return err
+	}
+	return errors.New("it, or a proxy on the way, does not answer as HTTP has it")
 }
 
 // sign is the signature of a body at a time, in hex.

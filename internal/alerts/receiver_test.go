@@ -71,7 +71,7 @@ func TestWhatIsRefusedForGoodIsNotTriedAgain(t *testing.T) {
 }
 
 func TestRetryAfterIsHeededAndBounded(t *testing.T) {
-	for after, want := range map[string]time.Duration{"30": 30 * time.Second, "86400": maxWait, "-5": time.Second / 2, "soon": time.Second / 2} {
+	for after, want := range map[string]time.Duration{"30": 30 * time.Second, "86400": maxWait, "10000000000": maxWait, "99999999999999999999": maxWait, "-5": time.Second / 2, "soon": time.Second / 2} {
 		synctest.Test(t, func(t *testing.T) {
 			var at []time.Time
 			a := begin(t, Config{URLs: []string{"https://a.example/x"}}, func(*http.Request) (*http.Response, error) {
