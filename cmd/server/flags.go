@@ -260,7 +260,7 @@ var flags = []group{
 			help:  "Whether who connects must prove who it is: on frames and lines by a login before anything else, on http by Basic, a bearer token, or a client certificate that names an account. optional, on http only, asks where scope has a rule"},
 		{name: "scope", kind: names, unit: "RULE", check: checkRule, schemes: authSchemes,
 			limit: func(l *limits) any { return &l.auth.scope },
-			help:  "What an account must have: SCOPE, or on http /PREFIX=SCOPE or METHOD:/PREFIX=SCOPE too. May be given several times; a request must have all that fit it"},
+			help:  "What an account must have: SCOPE, or on http /PREFIX=SCOPE or METHOD:/PREFIX=SCOPE too, where GET stands for HEAD as well. May be given several times; a request must have all that fit it"},
 		{name: "auth-timeout", kind: duration, value: "10s", max: int64(maxTimeout), zero: "no limit", schemes: "frames frames+tls line line+tls", when: (*settings).hasAuth,
 			limit: func(l *limits) any { return &l.AuthTimeout },
 			help:  "From accept to the end of a login; first-frame-timeout holds before its first message"},

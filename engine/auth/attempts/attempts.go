@@ -185,6 +185,15 @@ func (l *Limiter) May(src source.Key, account string, now mono.Time) Why {
 // and the account knows the source from now on. Failures before it stay: a success of somebody who
 // shares the address buys no guesses.
 func (l *Limiter) Passed(src source.Key, account string, now mono.Time) {
+	l.Withdrawn(src, account, now)
+	if account != "" {
+		_, ofPair, ofAccount := l.hashes(src, account)
+		l.known.add(ofAccount, ofPair, now)
+	}
+}
+
+// Withdrawn says that an attempt that May has let on was not made: what it was charged is given back.
+func (l *Limiter) Withdrawn(src source.Key, account string, now mono.Time) {
 	ofSource, ofPair, ofAccount := l.hashes(src, account)
 	h := bucket.HandleOf(ofSource)
 	l.source.Refund(&h, 1, now)
@@ -197,7 +206,6 @@ func (l *Limiter) Passed(src source.Key, account string, now mono.Time) {
 		h = bucket.HandleOf(ofAccount)
 		l.account.Refund(&h, 1, now)
 	}
-	l.known.add(ofAccount, ofPair, now)
 }
 
 // Knows reports whether a source has logged in to an account of late, so that strangers cannot keep it

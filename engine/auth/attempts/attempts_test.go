@@ -265,3 +265,16 @@ func BenchmarkMay(b *testing.B) {
 		l.May(botnet(n&0xffff), "alice", t0)
 	}
 }
+
+func TestWhatWasNotTriedCostsNothing(t *testing.T) {
+	l, src := limiter(), from("192.0.2.1")
+	for i := range 100 {
+		if why := l.May(src, "alice", t0); why != OK {
+			t.Fatalf("try %d: %v", i, why)
+		}
+		l.Withdrawn(src, "alice", t0)
+	}
+	if l.Knows(src, "alice", t0) {
+		t.Error("it counts as a login")
+	}
+}

@@ -94,6 +94,18 @@ func (o *webOpener) digest(name, password string) digest {
 	return digest(h.Sum(nil))
 }
 
+// digestOf is the digest of a name and a password as they are prepared: there are any number of ways to
+// write them, and each is right.
+func (o *webOpener) digestOf(name, password string) digest {
+	if p, err := accounts.PrepareName(name); err == nil {
+		name = p
+	}
+	if p, err := accounts.PreparePassword(password); err == nil {
+		password = p
+	}
+	return o.digest(name, password)
+}
+
 // recall returns the login of a password that was right of late, if it still is.
 func (o *webOpener) recall(d digest, now mono.Time) (accounts.Login, bool) {
 	r, found := o.known[d]

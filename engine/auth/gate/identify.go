@@ -103,7 +103,7 @@ func (s *webSession) byPassword(c service.Conn, b64 []byte) (login accounts.Logi
 		prepared = ""
 	}
 	now := mono.Time(c.Now())
-	key := o.digest(name, password)
+	key := o.digestOf(name, password)
 	login, ok := o.recall(key, now)
 	if ok {
 		s.since = 0
@@ -117,10 +117,9 @@ func (s *webSession) byPassword(c service.Conn, b64 []byte) (login accounts.Logi
 	case done != nil && done.key == key: // it was hashed, and is wrong, or not good any more
 		return login, s.failed(c, prepared, basicScheme)
 	}
-	familiar := false
-	if src, ok := s.source(c); ok && o.cfg.Limiter != nil {
-		familiar = o.cfg.Limiter.Knows(src, prepared, now)
-	}
+	src, limits := s.source(c)
+	limits = limits && o.cfg.Limiter != nil
+	familiar := limits && o.cfg.Limiter.Knows(src, prepared, now)
 	if !o.cfg.Hasher.begin(familiar) {
 		return login, s.queue(c, key, familiar) // it is no attempt yet
 	}
@@ -136,19 +135,21 @@ func (s *webSession) byPassword(c service.Conn, b64 []byte) (login accounts.Logi
 		defer func() { o.cfg.Hasher.end(familiar, mono.Now()) }()
 		_, done.ok = set.CheckPassword(name, password)
 		verifier, _ = set.Verifier(name)
+		if done.ok && limits { // here, and not in finish: whoever has not waited for it has not failed either
+			o.cfg.Limiter.Passed(src, prepared, mono.Now())
+		}
 	}
 	finish := func() {
 		s.checked = done
 		if done.ok {
-			now := mono.Time(c.Now())
-			o.remember(key, name, verifier, now)
-			if src, ok := s.source(c); ok && o.cfg.Limiter != nil {
-				o.cfg.Limiter.Passed(src, prepared, now)
-			}
+			o.remember(key, name, verifier, mono.Time(c.Now()))
 		}
 	}
 	if !c.Work(hash, finish) {
 		o.cfg.Hasher.release(familiar)
+		if limits {
+			o.cfg.Limiter.Withdrawn(src, prepared, now) // it was no attempt
+		}
 		return login, busy
 	}
 	return login, waits

@@ -9,7 +9,7 @@ import (
 
 // Rule says which scope requests need.
 type Rule struct {
-	Method string // "" fits all
+	Method string // "" fits all, GET fits HEAD as well
 	Prefix string // of the path, decoded; "" fits all. Letters of either case fit, so that no server behind can be fooled by another one
 	Scope  string // "" is nothing but being known
 }
@@ -49,7 +49,7 @@ func (w *Web) needs(method, path []byte) (scopes []string, fit, clear bool) {
 	var decoded string
 	looked := false
 	for _, r := range w.Rules {
-		if r.Method != "" && r.Method != string(method) {
+		if r.Method != "" && r.Method != string(method) && (r.Method != "GET" || string(method) != "HEAD") {
 			continue
 		}
 		if r.Prefix != "" {
@@ -57,6 +57,9 @@ func (w *Web) needs(method, path []byte) (scopes []string, fit, clear bool) {
 				looked = true
 				if decoded, clear = canonical(path); !clear {
 					return nil, true, false
+				}
+				if decoded == "*" || decoded == "" { // the server as a whole, or a tunnel through it
+					decoded = "/"
 				}
 			}
 			if !strings.HasPrefix(decoded, r.Prefix) {

@@ -1,0 +1,84 @@
+package gate
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"weir/engine/auth/attempts"
+)
+
+// A rule cannot be got around by asking for the same thing in another way.
+func TestRulesFitWhatIsTheSame(t *testing.T) {
+	for _, c := range []struct {
+		rule, method, path string
+		fits               bool
+	}{
+		{"GET:/x=read", "HEAD", "/x", true}, // the length, the time and the tag of what GET answers
+		{"HEAD:/x=read", "GET", "/x", false},
+		{"PUT:/x=read", "HEAD", "/x", false},
+		{"/=read", "OPTIONS", "*", true},
+		{"/=read", "CONNECT", "", true},
+		{"/x=read", "OPTIONS", "*", false},
+		{"OPTIONS:/=read", "OPTIONS", "*", true},
+	} {
+		w := Web{Rules: rules(t, c.rule)}
+		if needed, fit, clear := w.needs([]byte(c.method), []byte(c.path)); fit != c.fits || !clear || fit != (fmt.Sprint(needed) == "[read]") {
+			t.Errorf("%s, %s %q: %v %v %v", c.rule, c.method, c.path, needed, fit, clear)
+		}
+	}
+}
+
+// Who has a password can write it in any number of ways. They are one password, so that they cost one hash.
+func TestFormsOfAPasswordAreHashedOnce(t *testing.T) {
+	hasher := new(Hasher)
+	r := site(t, 4096, false, func(w *Web) { w.Hasher = hasher })
+	if status, _, _ := ask(t, r, "GET", "/", basic("alice", password)); status != 200 {
+		t.Fatal(status)
+	}
+	hasher.strange.Store(true) // whatever has to be hashed now waits, and is 503
+	for _, form := range []func(*http.Request){basic("alice", "correct\u00a0horse"), basic("alice", "cor\u00adrect horse"), basic("\uff41lice", password)} {
+		if status, _, _ := ask(t, r, "GET", "/", form); status != 200 {
+			t.Errorf("%d", status)
+		}
+	}
+}
+
+// A client that does not wait for its password to be hashed has not failed: or an impatient one would
+// lock its owner out.
+func TestWhoDoesNotWaitHasNotFailed(t *testing.T) {
+	hasher := new(Hasher)
+	r := site(t, 200_000, false, func(w *Web) {
+		w.Hasher, w.Limiter = hasher, attempts.New(attempts.Config{Pair: attempts.Rate{Tokens: 1, Per: time.Hour, Burst: 2}})
+	})
+	var text strings.Builder
+	req, err := http.NewRequest("GET", "http://x/", nil)
+	must(t, err)
+	req.SetBasicAuth("alice", password)
+	must(t, req.Write(&text))
+	for range 3 {
+		for !hasher.free(false) || !hasher.free(true) {
+			time.Sleep(time.Millisecond)
+		}
+		c := dial(t, r)
+		_, err := io.WriteString(c, text.String())
+		must(t, err)
+		for end := time.Now().Add(5 * time.Second); !hasher.strange.Load() && !hasher.familiar.Load(); time.Sleep(time.Millisecond) {
+			if time.Now().After(end) {
+				t.Fatal("nothing is hashed")
+			}
+		}
+		must(t, c.(*net.TCPConn).SetLinger(0)) // a reset
+		c.Close()
+	}
+	for !hasher.free(false) || !hasher.free(true) {
+		time.Sleep(time.Millisecond)
+	}
+	if status, _, _ := ask(t, r, "GET", "/", basic("alice", password)); status != 200 {
+		t.Error(status)
+	}
+}
