@@ -9,7 +9,7 @@ import (
 
 // Rule says which scope requests need.
 type Rule struct {
-	Method string // "" fits all, GET fits HEAD as well
+	Method string // "" fits all, GET fits HEAD as well. In letters of either case, as servers behind may have it
 	Prefix string // of the path, decoded; "" fits all. Letters of either case fit, so that no server behind can be fooled by another one
 	Scope  string // "" is nothing but being known
 }
@@ -49,7 +49,7 @@ func (w *Web) needs(method, path []byte) (scopes []string, fit, clear bool) {
 	var decoded string
 	looked := false
 	for _, r := range w.Rules {
-		if r.Method != "" && r.Method != string(method) && (r.Method != "GET" || string(method) != "HEAD") {
+		if r.Method != "" && !strings.EqualFold(r.Method, string(method)) && (r.Method != "GET" || !strings.EqualFold("HEAD", string(method))) {
 			continue
 		}
 		if r.Prefix != "" {

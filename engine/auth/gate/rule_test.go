@@ -21,6 +21,8 @@ func TestRulesFitWhatIsTheSame(t *testing.T) {
 		{"GET:/x=read", "HEAD", "/x", true}, // the length, the time and the tag of what GET answers
 		{"HEAD:/x=read", "GET", "/x", false},
 		{"PUT:/x=read", "HEAD", "/x", false},
+		{"PUT:/x=read", "put", "/x", true}, // there are servers that take it for PUT
+		{"GET:/x=read", "Head", "/x", true},
 		{"/=read", "OPTIONS", "*", true},
 		{"/=read", "CONNECT", "", true},
 		{"/x=read", "OPTIONS", "*", false},
