@@ -205,7 +205,8 @@ func (x *Exchange) first(msg string, plus bool) ([]byte, Failure) {
 		return nil, BadMessage
 	}
 	for _, e := range f[4:] {
-		if len(e) < 2 || e[1] != '=' || !(e[0]|0x20 >= 'a' && e[0]|0x20 <= 'z') {
+		if len(e) < 2 || e[1] != '=' || e[0] == 'm' || // RFC 5802, section 5.1: "m" fails wherever it is
+			!(e[0]|0x20 >= 'a' && e[0]|0x20 <= 'z') {
 			return nil, BadMessage
 		}
 	}
@@ -267,7 +268,7 @@ func isNonce(s string) bool {
 func (x *Exchange) final(msg string) ([]byte, Failure) {
 	s := x.scram
 	at := strings.LastIndex(msg, ",p=")
-	if at < 0 {
+	if at < 0 || strings.Contains(msg, ",m=") {
 		return nil, BadMessage
 	}
 	proof, err := base64.StdEncoding.Strict().DecodeString(msg[at+3:])

@@ -421,7 +421,7 @@ func TestWrongFirstMessages(t *testing.T) {
 	for _, msg := range []string{
 		"", "n", "n,,", "n,,n=user", "n,,n=user,r=", "n,,r=abc,n=user", "n,,n=user,r=a b", "n,,n=user,r=\u00e9", "p=tls-unique,,n=user,r=abc",
 		"p=tls-exporter,,n=user,r=abc", "x,,n=user,r=abc", "n,a=other,n=user,r=abc", "n,user,n=user,r=abc", "n,,m=x,n=user,r=abc", "n,,n=us=er,r=abc", "n,,n=user=2D,r=abc",
-		"n,,n=user,r=abc,", "n,,n=user,r=abc,f=sealed", "n,,n=user,r=abc,f=signed,f=signed", "n,,n=user,r=abc,signed", "n,,n=user,r=abc,1=x", "n,,n=us\x00er,r=abc", "n,,n=us\xffer,r=abc",
+		"n,,n=user,r=abc,", "n,,n=user,r=abc,m=x", "n,,n=user,r=abc,f=sealed", "n,,n=user,r=abc,f=signed,f=signed", "n,,n=user,r=abc,signed", "n,,n=user,r=abc,1=x", "n,,n=us\x00er,r=abc", "n,,n=us\xffer,r=abc",
 	} {
 		x := serverOf(t, Config{}).Begin(nil, nil)
 		if out, done, err := x.Step(encode("AUTH "+Scram, msg)); err != BadMessage || !done {
@@ -562,4 +562,16 @@ func FuzzClient(f *testing.F) {
 			t.Fatal("a secret")
 		}
 	})
+}
+
+// "m" is for extensions that must be understood (RFC 5802, section 5.1), and none is.
+func TestMandatoryExtensionInTheLastMessage(t *testing.T) {
+	x := serverOf(t, Config{}).Begin(nil, nil)
+	out, _, err := x.Step(encode("AUTH "+Scram, "n,,n=user,r=abc"))
+	must(t, err)
+	first, ok := decode(strings.TrimPrefix(string(out), "+ "))
+	nonce, _, _ := strings.Cut(first, ",")
+	if _, done, err := x.Step(encode("+", "c=biws,"+nonce+",m=x,p="+strings.Repeat("A", 43)+"=")); !ok || !done || err != BadMessage {
+		t.Error(done, err)
+	}
 }
