@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
@@ -81,7 +82,7 @@ func newLog(out events.Output, level, format string) (*zap.Logger, *events.Sink)
 		encode = zapcore.NewConsoleEncoder
 	}
 	lost := func(n uint64) []byte {
-		buf, err := encode(c).EncodeEntry(zapcore.Entry{Level: zap.WarnLevel, Message: "log lines dropped: the log is slow"},
+		buf, err := encode(c).EncodeEntry(zapcore.Entry{Level: zap.WarnLevel, Time: time.Now(), Message: "log lines dropped: the log is slow"},
 			[]zap.Field{zap.String("event", events.LinesLost), zap.Uint64("dropped", n)})
 		if err != nil {
 			return fmt.Appendf(nil, "%d log lines dropped\n", n)

@@ -16,6 +16,7 @@ import (
 // File is an Output that is a file, which is rotated when it has grown.
 type File struct {
 	open func() *timberjack.Logger
+	lines
 
 	mu  sync.Mutex
 	log *timberjack.Logger
@@ -50,8 +51,7 @@ func (f *File) current() *timberjack.Logger {
 
 // WriteLine is Output's.
 func (f *File) WriteLine(_ zapcore.Level, line []byte) error {
-	_, err := f.current().Write(line)
-	return err
+	return f.write(f.current(), line)
 }
 
 // Reopen has the next line written to the file that has the name then: after it was renamed by somebody

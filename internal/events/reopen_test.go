@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 
 	"go.uber.org/zap/zapcore"
@@ -44,5 +45,38 @@ func TestFileIsRotatedAfterReopen(t *testing.T) {
 		if info, err := file.Info(); err != nil || info.Size() > 1<<20 {
 			t.Errorf("%s has %d bytes, %v", file.Name(), info.Size(), err)
 		}
+	}
+}
+
+// full is a disk with room for so many bytes.
+type full struct {
+	room int
+	took bytes.Buffer
+}
+
+func (f *full) Write(p []byte) (int, error) {
+	n := min(len(p), f.room)
+	f.room -= n
+	f.took.Write(p[:n])
+	if n < len(p) {
+		return n, syscall.ENOSPC
+	}
+	return n, nil
+}
+
+// A line that did not fit does not swallow the one behind it.
+func TestFullDiskCutsOneLineOnly(t *testing.T) {
+	disk := &full{room: 8}
+	out := Writer(disk)
+	for i, line := range []string{"one\n", "two two\n", "three\n", "four\n", "five\n"} {
+		if i == 3 {
+			disk.room = 100
+		}
+		if err := out.WriteLine(zapcore.InfoLevel, []byte(line)); (err == nil) != (i == 0 || i > 2) {
+			t.Error(line, err)
+		}
+	}
+	if got := disk.took.String(); got != "one\ntwo \nfour\nfive\n" {
+		t.Errorf("%q", got)
 	}
 }

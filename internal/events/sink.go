@@ -20,12 +20,24 @@ type Output interface {
 }
 
 // Writer makes an Output of w.
-func Writer(w io.Writer) Output { return plainWriter{w} }
+func Writer(w io.Writer) Output { return &plainWriter{Writer: w} }
 
-type plainWriter struct{ io.Writer }
+type plainWriter struct {
+	io.Writer
+	lines
+}
 
-func (w plainWriter) WriteLine(_ zapcore.Level, line []byte) error {
-	_, err := w.Write(line)
+func (w *plainWriter) WriteLine(_ zapcore.Level, line []byte) error { return w.write(w.Writer, line) }
+
+// lines keeps what is written in lines, even when a disk that is full has taken the beginning of one.
+type lines struct{ cut bool }
+
+func (l *lines) write(w io.Writer, line []byte) error {
+	if l.cut {
+		line = append([]byte{'\n'}, line...)
+	}
+	n, err := w.Write(line)
+	l.cut = err != nil && (l.cut || n > 0)
 	return err
 }
 
