@@ -578,13 +578,18 @@ func (c *conn) Fail(why service.Ending, last string) {
 	}
 }
 
+// ReportUpstream is service.Conn's.
+func (c *conn) ReportUpstream(why service.Ending) {
+	c.loop.shedEvent(c, failReasons[why], why.String(), nil)
+}
+
 // failReasons are the guard's reasons by service.Ending.
 var failReasons = [service.Ends]guard.Reason{
 	service.EndNone: guard.ShedNoUpstream, service.EndEOF: guard.ShedUpstreamReset, service.EndNoUpstream: guard.ShedNoUpstream,
 	service.EndRefused: guard.ShedUpstreamConnect, service.EndUnreachable: guard.ShedUpstreamConnect, service.EndTimeout: guard.ShedUpstreamConnect, service.EndTLS: guard.ShedUpstreamConnect,
 	service.EndSilent: guard.ShedUpstreamSilent, service.EndBusy: guard.ShedWork, service.EndIdle: guard.ShedUpstreamReset,
 	service.EndDescriptors: guard.ShedDescriptors, service.EndPorts: guard.ShedUpstreamConnect, service.EndReset: guard.ShedUpstreamReset, service.EndStalled: guard.ShedUpstreamStall,
-	service.EndNoRoute: guard.ShedNoRoute,
+	service.EndGarbled: guard.ShedUpstreamReset, service.EndNoRoute: guard.ShedNoRoute,
 }
 
 // Local is service.Conn's.

@@ -162,6 +162,9 @@ type Conn interface {
 	// detail a few words; both may be the peer's own words. What becomes of the connection is the
 	// service's to say.
 	Report(what Incident, account, detail string)
+	// ReportUpstream counts and tells of a request that its server did not answer, as Fail does, and lets
+	// the connection go on: the client is told in the protocol's words.
+	ReportUpstream(why Ending)
 	// Local is the address that the peer has connected to; the zero AddrPort for unix sockets. Not
 	// for the hot path.
 	Local() netip.AddrPort

@@ -89,13 +89,14 @@ const (
 	EndTLS                // the TLS handshake failed: nothing in common, or its certificate is not one that is trusted
 	EndBusy               // too much work waits for the worker pool to shake hands
 	EndIdle               // it was parked, and nobody needed it
+	EndGarbled            // the server has said what is not its protocol
 	EndNoRoute            // the service knows of no server for what the client asks
 	Ends                  // their number
 )
 
 // String is a short word for metrics and logs.
 func (e Ending) String() string {
-	return [Ends]string{"none", "eof", "no-upstream", "refused", "unreachable", "timeout", "descriptors", "ports", "reset", "stalled", "silent", "tls", "busy", "idle", "no-route"}[e]
+	return [Ends]string{"none", "eof", "no-upstream", "refused", "unreachable", "timeout", "descriptors", "ports", "reset", "stalled", "silent", "tls", "busy", "idle", "garbled", "no-route"}[e]
 }
 
 // Before reports whether it was over before the server had taken a byte: then another one may be

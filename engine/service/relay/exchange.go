@@ -393,9 +393,10 @@ func (x *exchange) garbled(f codec.Fault) {
 	x.up.Close()
 	x.gone()
 	if x.begun {
-		x.cut(service.EndReset)
+		x.cut(service.EndGarbled)
 		return
 	}
+	x.s.c.ReportUpstream(service.EndGarbled)
 	x.say(502, "the server's answer is not HTTP as we know it: "+f.Error())
 }
 
@@ -405,6 +406,7 @@ func (x *exchange) fail(why service.Ending) {
 		x.cut(why)
 		return
 	}
+	x.s.c.ReportUpstream(why)
 	status, detail := 502, "the server has gone before it has answered"
 	switch why {
 	case service.EndNoUpstream:

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"weir/engine"
+	"weir/guard"
 )
 
 func to(b *behind) Config { return Config{To: []string{b.ln.Addr().String()}} }
@@ -414,7 +415,7 @@ func TestSilentServers(t *testing.T) {
 	if raw, err := io.ReadAll(br); !errors.Is(err, syscall.ECONNRESET) || !strings.HasSuffix(string(raw), "\r\n\r\nab") {
 		t.Errorf("%q %v", raw, err)
 	}
-	if n := f.h.Counts(); n.Own[2] != 2 || n.Cut != 1 {
+	if n := f.h.Counts(); n.Own[2] != 2 || n.Cut != 1 || f.e.Snapshot().Shed[guard.ShedUpstreamSilent] != 3 {
 		t.Errorf("%+v", n)
 	}
 }
@@ -441,6 +442,9 @@ func TestNobodyIsThere(t *testing.T) {
 	// With a body under way the connection ends: nobody reads it.
 	if resp, _ := ask(t, c, br, "POST", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\nx"); resp.StatusCode != 503 || !resp.Close {
 		t.Error(resp.Status, resp.Close)
+	}
+	if s := f.e.Snapshot(); s.Shed[guard.ShedUpstreamConnect] != 2 || s.Shed[guard.ShedNoUpstream] != 3 {
+		t.Errorf("counted as %d without a connection, %d without a server", s.Shed[guard.ShedUpstreamConnect], s.Shed[guard.ShedNoUpstream])
 	}
 	// One that is there takes over.
 	b := serveBehind(t, answering(okay))
