@@ -30,7 +30,7 @@ var arrows = map[string][]string{
 	"engine/service/echo":  {"engine/service", "codec", "codec/"},
 	"engine/service/web":   {"engine/service", "codec", "codec/http1"},
 	"engine/service/hello": {"engine/service", "engine/service/web", "codec", "codec/"},
-	"engine/service/files": {"engine/service", "codec", "codec/"},
+	"engine/service/files": {"engine/service", "engine/service/web", "codec", "codec/"},
 	"engine/service/relay": {"engine/service", "engine/service/web", "codec", "codec/"},
 	"internal/acme":        {},
 	"internal/acme/pebble": {"internal/lab"},

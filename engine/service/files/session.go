@@ -6,6 +6,7 @@ import (
 	"weir/codec"
 	"weir/codec/http1"
 	"weir/engine/service"
+	"weir/engine/service/web"
 )
 
 // Open is service.Opener's.
@@ -315,16 +316,7 @@ func (s *session) Refuse(c service.Conn, why service.Refusal) {
 	if s.body && s.wait == nil && s.up == nil {
 		return
 	}
-	e := http1.ErrorReply{Date: c.Date(), Detail: why.String()}
-	switch why {
-	case service.TooMany:
-		e.Status, e.RetryAfter, e.Head = 429, 1, s.o.req.Head
-	case service.TooSlow:
-		e.Status = 408
-	default:
-		e.Status = 500
-	}
-	s.o.buf = http1.AppendError(s.o.buf[:0], e)
+	s.o.buf = web.AppendRefusal(s.o.buf[:0], c, why, s.o.req.Head)
 	c.Write(s.o.buf)
 }
 
@@ -333,6 +325,6 @@ func (s *session) Fault(c service.Conn, f codec.Fault) {
 	if s.body && s.up == nil { // the answer is given
 		return
 	}
-	s.o.buf = http1.AppendError(s.o.buf[:0], http1.ErrorReply{Status: http1.Status(f), Date: c.Date(), Detail: f.Error()})
+	s.o.buf = web.AppendFault(s.o.buf[:0], c, f)
 	c.Write(s.o.buf)
 }
