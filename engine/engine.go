@@ -112,7 +112,7 @@ func New(cfg Config) (*Engine, error) {
 	for i := range e.last {
 		e.last[i].listeners = make([]ListenerSnapshot, len(cfg.Listeners))
 	}
-	e.pool = newWorkers(cfg.Workers, cfg.WorkQueue, 0)
+	e.pool = newWorkers(cfg.Workers, cfg.WorkQueue, cfg.MaxHandshakes)
 	shakers := 0
 	if cfg.hasTLS() {
 		shakers = cfg.HandshakeWorkers

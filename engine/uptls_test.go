@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"bufio"
 	"bytes"
 	"crypto/tls"
 	"crypto/x509"
@@ -8,6 +9,9 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
+	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -202,4 +206,30 @@ func TestSilentHandshake(t *testing.T) {
 		dial(t, addr).Close()
 	}
 	noUpstreams(t, e)
+}
+
+// TestManyHandshakesWithServers: one that has begun goes on, though all workers are busy with others.
+func TestManyHandshakesWithServers(t *testing.T) {
+	var conns atomic.Int64
+	to := behind(t, func(tc *net.TCPConn) {
+		answers(func() net.Conn {
+			return tls.Server(tc, &tls.Config{Certificates: []tls.Certificate{testCert()}})
+		}, &conns)
+	})
+	_, e, addr := serveSharer(t, to, func(a *sharer) { a.to.TLS, a.to.Timeout = clientTLS(0), 10*time.Second })
+	var all sync.WaitGroup
+	for range 60 {
+		c := dial(t, addr)
+		all.Go(func() {
+			defer c.Close()
+			io.WriteString(c, "x\n")
+			if got, err := bufio.NewReader(c).ReadString('\n'); !strings.HasPrefix(got, "x ") || err != nil {
+				t.Errorf("%q, %v", got, err)
+			}
+		})
+	}
+	all.Wait()
+	if n := e.Snapshot().UpstreamEnds[service.EndBusy]; n != 0 {
+		t.Errorf("%d were given up", n)
+	}
 }
