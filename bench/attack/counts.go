@@ -35,7 +35,7 @@ type Live struct {
 	Units       int64 `json:"units"`        // what UnitName says; of frames, requests and drips those written whole
 	Bytes       int64 `json:"bytes"`        // written
 	Replies     int64 `json:"replies"`      // good replies read
-	Bad         int64 `json:"bad_replies"`  // HTTP replies with a status outside 200 to 399, such as 429 or 503
+	Bad         int64 `json:"bad_replies"`  // HTTP replies with a status outside 200 to 399, such as 429 or 503; logins answered ERR
 	Odd         int64 `json:"odd_replies"`  // connections on which something came that answers nothing of what was sent
 	TLS
 }

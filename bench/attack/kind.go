@@ -27,7 +27,7 @@ type Kind struct {
 // kinds is in the order in which help shows them.
 var kinds = []Kind{
 	connectionFlood, frameFlood, pipelineFlood, uploadFlood, slowloris, silent, slowBody, slowRead, zeroWindow,
-	malformed, oversize, resetChurn, closeStorm, spray,
+	malformed, oversize, resetChurn, closeStorm, spray, authFlood,
 	tlsHandshake, tlsHello, tlsDribble, proxySpoof,
 }
 

@@ -20,6 +20,7 @@ const (
 	MaxCount    = 1_000_000_000
 	MaxLoops    = 64
 	MaxPipeline = 1_000_000
+	MaxAccounts = 1_000_000
 )
 
 // Options says how hard and how long. The zero value is not valid: begin with [Kind.Options].
@@ -49,6 +50,9 @@ type Options struct {
 	Records bool   `json:"records,omitempty"`     // a TLS record for each byte
 	Form    string `json:"form,omitempty"`        // of PROXY headers: good, cut, huge, bad
 	Victim  string `json:"victim,omitempty"`      // the one address that PROXY headers claim; empty: another one each time
+
+	Accounts int    `json:"accounts,omitempty"` // different names to log in by
+	User     string `json:"user,omitempty"`     // the first of them; empty: made up like the others
 }
 
 // Option is one line of the table of options: its name on the command line and between a spec's ? and &.
@@ -71,10 +75,10 @@ func Table() []Option { return table }
 var table = []Option{
 	number("conns", "connections open at once, 1 to 1048576", func(o *Options) *int { return &o.Conns }),
 	number("total", "connections in all, reopened ones included, up to 10000000; 0 the attack's own multiple of conns", func(o *Options) *int { return &o.Total }),
-	{"count", "most frames or drips sent, 1 to 1000000000",
+	{"count", "most frames, drips or logins sent, 1 to 1000000000",
 		func(o *Options, v string) (err error) { o.Count, err = strconv.ParseInt(v, 10, 64); return err },
 		func(o Options) string { return strconv.FormatInt(o.Count, 10) }},
-	{"rate", "connections or frames a second, 0 as fast as it goes; for those that drip connections a second while opening",
+	{"rate", "connections, frames or logins a second, 0 as fast as it goes; for those that drip connections a second while opening",
 		func(o *Options, v string) (err error) { o.Rate, err = strconv.ParseFloat(v, 64); return err },
 		func(o Options) string { return strconv.FormatFloat(o.Rate, 'f', -1, 64) }},
 	number("size", "bytes in a frame's payload, in a drip, or most that oversize sends on a connection, up to 16777216; 0: 64 in a frame or line, and a GET without a body for HTTP", func(o *Options) *int { return &o.Size }),
@@ -95,6 +99,8 @@ var table = []Option{
 	truth("finish", "complete TLS handshakes; for malformed, and break the protocol inside; or for tls-handshake with false go when the server has answered the ClientHello, true or false", func(o *Options) *bool { return &o.Finish }),
 	truth("records", "put each byte of a dribbled ClientHello in a TLS record of its own, true or false", func(o *Options) *bool { return &o.Records }),
 	word("form", "of PROXY headers: good, cut (then silence), huge (65535 bytes, or a line of 4 KB) or bad (malformed, each in another way)", func(o *Options) *string { return &o.Form }),
+	number("accounts", "different names to log in by, 1 to 1000000", func(o *Options) *int { return &o.Accounts }),
+	word("user", "the first of these names, one that exists; none: made up like the others", func(o *Options) *string { return &o.User }),
 	word("victim", "the one address that all PROXY headers claim; none: another one each time, from 10.0.0.0/8 and 2001:db8::/32", func(o *Options) *string { return &o.Victim }),
 }
 
@@ -161,6 +167,7 @@ func (k Kind) complete(o *Options, t target.Target) ([]netip.Addr, error) {
 		{"size", float64(o.Size), 0, wire.MaxSize},
 		{"frame", float64(o.Frame), 1, wire.MaxSize},
 		{"pipeline", float64(o.Pipeline), 0, MaxPipeline},
+		{"accounts", float64(o.Accounts), 1, MaxAccounts},
 		{"loops", float64(o.Loops), 1, MaxLoops},
 		{"nice", float64(o.Nice), 0, 19},
 	} {
