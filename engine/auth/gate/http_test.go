@@ -257,6 +257,15 @@ func TestBasicFlood(t *testing.T) {
 	if answers[200] > 0 || answers[401] > 25 || answers[503] == 0 {
 		t.Errorf("answers %v", answers)
 	}
+	reported := false
+	r.mu.Lock()
+	for _, e := range r.events {
+		reported = reported || e.Reason == guard.ShedAuthAttempts && e.Account == "alice" && e.Detail == "busy"
+	}
+	r.mu.Unlock()
+	if !reported {
+		t.Error("nobody is told of those that were answered 503")
+	}
 	t.Logf("answers %v; the owner's slowest login %v", answers, slowest)
 }
 

@@ -121,7 +121,7 @@ func (s *webSession) byPassword(c service.Conn, b64 []byte) (login accounts.Logi
 	limits = limits && o.cfg.Limiter != nil
 	familiar := limits && o.cfg.Limiter.Knows(src, prepared, now)
 	if !o.cfg.Hasher.begin(familiar) {
-		return login, s.queue(c, key, familiar) // it is no attempt yet
+		return login, s.queue(c, prepared, key, familiar) // it is no attempt yet
 	}
 	s.since = 0
 	if why := s.may(c, prepared); why != attempts.OK {

@@ -17,8 +17,9 @@ const (
 	mostOfSource = 8
 )
 
-// queue has a request wait for its turn, if there is a place: it is offered again then.
-func (s *webSession) queue(c service.Conn, key digest, familiar bool) finding {
+// queue has a request wait for its turn, if there is a place: it is offered again then. One that has none is reported:
+// under a flood these are most.
+func (s *webSession) queue(c service.Conn, name string, key digest, familiar bool) finding {
 	o, now := s.o, mono.Time(c.Now())
 	if s.since == 0 {
 		s.since = now
@@ -26,6 +27,7 @@ func (s *webSession) queue(c service.Conn, key digest, familiar bool) finding {
 	src, _ := s.source(c)
 	if now.Sub(s.since) >= queueFor || o.n >= mostQueued || o.queue[src] >= mostOfSource {
 		s.since = 0
+		c.Report(service.AuthAttempts, name, "busy")
 		return busy
 	}
 	o.n++
