@@ -490,3 +490,23 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// A link may be there before its file, and stays a link.
+func TestEditMakesTheFileOfALink(t *testing.T) {
+	dir := t.TempDir()
+	link, target := filepath.Join(dir, "link"), filepath.Join(dir, "target")
+	must(t, os.Symlink("target", link))
+	if err := Edit(link, true, func(*Draft) error { return errors.New("no") }); err == nil {
+		t.Error("no error")
+	}
+	if _, err := os.Lstat(target); err == nil {
+		t.Error("an edit that failed leaves an empty file")
+	}
+	must(t, Edit(link, true, func(*Draft) error { return nil }))
+	if st, err := os.Lstat(link); err != nil || st.Mode()&os.ModeSymlink == 0 {
+		t.Error("the link is none any more", err)
+	}
+	if _, err := ReadFile(target); err != nil {
+		t.Error(err)
+	}
+}

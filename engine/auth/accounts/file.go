@@ -106,6 +106,9 @@ func Edit(path string, create bool, change func(*Draft) error) (err error) {
 		return wrong(plain(err))
 	}
 	defer f.Close() // and the lock goes
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		path = real // of a link to nothing, to which lock has made a file
+	}
 	text, err := readFrom(f)
 	if err != nil {
 		return wrong(err)
