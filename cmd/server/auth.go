@@ -38,6 +38,14 @@ func (l *listener) asks() bool {
 	return who == "required" || who == "optional" && l.protocol() == "http"
 }
 
+// asksFor reports whether a listener asks who somebody is before whatever has this method; "" is all methods.
+func (l *listener) asksFor(method string) bool {
+	return l.asks() && (l.limits.auth.who == "required" || slices.ContainsFunc(l.limits.auth.scope, func(text string) bool {
+		r, err := gate.ParseRule(text)
+		return err == nil && (r.Prefix == "" || r.Prefix == "/") && (r.Method == "" || r.Method == method)
+	}))
+}
+
 // hasAuth reports whether any listener asks who somebody is.
 func (s *settings) hasAuth() bool {
 	return slices.ContainsFunc(s.listeners, func(l listener) bool { return l.asks() })

@@ -216,6 +216,15 @@ func authorisation() practice {
 				},
 			},
 			{
+				state: stateWeak, when: "`auth` is optional, and no rule of `scope` is for everything", change: "-auth -scope", advice: true,
+				listener: func(_ *posture, l *listener) string {
+					if len(l.limits.auth.scope) == 0 || l.asksFor("") || certified(l) {
+						return ""
+					}
+					return "auth is optional: where scope has no rule everybody is served"
+				},
+			},
+			{
 				state: stateWeak, when: "`auth` is required, and `scope` has no rule", change: "-scope", advice: true,
 				listener: func(_ *posture, l *listener) string {
 					if !l.asks() || l.limits.auth.who != "required" || len(l.limits.auth.scope) > 0 {

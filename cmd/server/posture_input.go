@@ -135,9 +135,9 @@ func sizes() practice {
 			most("upload-quota", func(l *listener) bool { return l.takesUploads() && l.limits.up.quota == 0 && l.limits.up.floor == 0 }, "uploads may fill the disk: upload-floor is 0, too"),
 			most("source-upload-rate", func(l *listener) bool { return l.takesUploads() && lifted(l.limits.up.rate, liftedBytesRate) }, "one source may use the whole quota up"),
 			{
-				state: stateWeak, when: "a listener takes uploads from other machines and has no `auth`", change: "-auth",
+				state: stateWeak, when: "a listener takes uploads from other machines and has no `auth`, or an optional one and no rule of `scope` for PUT everywhere", change: "-auth -scope",
 				listener: func(_ *posture, l *listener) string {
-					if !l.takesUploads() || l.asks() || !l.outside() || l.limits.clientAuth == "required" {
+					if !l.takesUploads() || l.asksFor("PUT") || !l.outside() || l.limits.clientAuth == "required" {
 						return ""
 					}
 					return "strangers may store files"

@@ -104,6 +104,8 @@ var postureCases = []struct {
 	{row: "R5", args: withCert + "?uploads=.&auth=required -users=u", state: stateOn, part: "max-upload 64MiB, upload-quota 10GiB, upload-floor 256MiB"},
 	{row: "R5", args: "-listen=http://127.0.0.1:1?uploads=. -profile=bench", state: stateWeak, part: "use the whole quota up", at: "http://127.0.0.1:1"},
 	{row: "R5", args: "-listen=http://:1?uploads=.", state: stateWeak, part: "strangers may store files", at: "http://:1", fails: true},
+	{row: "R5", args: withCert + "?uploads=.&auth=optional&scope=/a=read&scope=POST:/=write -users=u", state: stateWeak, part: "strangers may store files", at: "https://:1", fails: true},
+	{row: "R5", args: withCert + "?uploads=.&auth=optional&scope=PUT:/=write -users=u", state: stateOn},
 
 	{row: "R6", state: stateNone, part: "no listener serves files"},
 	{row: "R6", args: "-listen=http://:1?files=.&list=1 -listen=http://:2", state: stateOn, part: "os.Root"},
@@ -192,7 +194,8 @@ var postureCases = []struct {
 	{row: "R16", args: withCert + "?auth=required&scope=read -users=u", state: stateOn, part: "proved who it is; scope read"},
 	{row: "R16", args: withCert + "?auth=required -users=u", state: stateWeak, part: "every account may do everything", at: "https://:1", why: "a choice"},
 	{row: "R16", args: withCert + "?auth=optional -users=u", state: stateOff, part: "nobody is ever asked", at: "https://:1", fails: true, why: "asked for, and off"},
-	{row: "R16", args: withCert + "?auth=optional&scope=/a=read -users=u", state: stateOn, part: "scope /a=read"},
+	{row: "R16", args: withCert + "?auth=optional&scope=/=read -users=u", state: stateOn, part: "scope /=read"},
+	{row: "R16", args: withCert + "?auth=optional&scope=/a=read&scope=PUT:/=write -users=u", state: stateWeak, part: "everybody is served", at: "https://:1", why: "a choice"},
 	{row: "R16", args: "-listen=http://:1", state: stateOff, part: "whoever connects", at: "http://:1"},
 
 	{row: "R17", args: withCert + " -listen=http://:2?source-conns=0 -listen=tcp://:3?to=a:1", state: stateOn,
