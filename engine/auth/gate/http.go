@@ -70,7 +70,7 @@ type webOpener struct {
 	key   digest
 	known map[digest]remembered
 	queue map[source.Key]int // requests that wait for their turn to be hashed
-	n     int                // of them
+	n     int                // of them, those of familiar sources not counted
 }
 
 type remembered struct {

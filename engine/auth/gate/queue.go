@@ -12,7 +12,8 @@ const (
 	// queueFor is how long a request waits for a password to be hashed: a browser opens six connections
 	// at once, and one hash is enough for all. Longer, and it would have been sent again.
 	queueFor = 2 * time.Second
-	// mostQueued is how many wait on a loop, mostOfSource how many of them for one source.
+	// mostQueued is how many wait on a loop, beside those of sources that have logged in to the account of late: a
+	// flood takes no place of theirs. mostOfSource is how many wait for one source.
 	mostQueued   = 64
 	mostOfSource = 8
 )
@@ -25,12 +26,14 @@ func (s *webSession) queue(c service.Conn, name string, key digest, familiar boo
 		s.since = now
 	}
 	src, _ := s.source(c)
-	if now.Sub(s.since) >= queueFor || o.n >= mostQueued || o.queue[src] >= mostOfSource {
+	if now.Sub(s.since) >= queueFor || !familiar && o.n >= mostQueued || o.queue[src] >= mostOfSource {
 		s.since = 0
 		c.Report(service.AuthAttempts, name, "busy")
 		return busy
 	}
-	o.n++
+	if !familiar {
+		o.n++
+	}
 	o.queue[src]++
 	c.Send(&turn{s: s, src: src, key: key, familiar: familiar})
 	return waits
@@ -59,7 +62,9 @@ func (t *turn) Sent(int)                                              {}
 // Release is service.Source's.
 func (t *turn) Release() {
 	o := t.s.o
-	o.n--
+	if !t.familiar {
+		o.n--
+	}
 	if o.queue[t.src]--; o.queue[t.src] == 0 {
 		delete(o.queue, t.src)
 	}

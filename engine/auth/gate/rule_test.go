@@ -1,15 +1,19 @@
 package gate
 
 import (
+	"encoding/base64"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
 
 	"weir/engine/auth/attempts"
+	"weir/guard/mono"
+	"weir/guard/source"
 )
 
 // A rule cannot be got around by asking for the same thing in another way.
@@ -82,5 +86,40 @@ func TestWhoDoesNotWaitHasNotFailed(t *testing.T) {
 	}
 	if status, _, _ := ask(t, r, "GET", "/", basic("alice", password)); status != 200 {
 		t.Error(status)
+	}
+}
+
+// Strangers who wait take no place of a source that has logged in to the account.
+func TestStrangersWhoWaitPushNobodyOut(t *testing.T) {
+	hasher, limiter := new(Hasher), attempts.New(attempts.Config{})
+	r := site(t, 4096, false, func(w *Web) { w.Hasher, w.Limiter = hasher, limiter })
+	owner := netip.MustParseAddr("127.0.0.200")
+	src, _ := source.Of(owner)
+	limiter.Passed(src, "alice", mono.Now())
+	hasher.strange.Store(true)
+	hasher.familiar.Store(true) // both hash something
+	send := func(from, name, password string) net.Conn {
+		t.Helper()
+		d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}}
+		c, err := d.Dial("tcp", r.addr)
+		must(t, err)
+		t.Cleanup(func() { c.Close() })
+		_ = c.SetDeadline(time.Now().Add(10 * time.Second))
+		_, err = fmt.Fprintf(c, "GET / HTTP/1.1\r\nHost: x\r\nAuthorization: Basic %s\r\n\r\n", base64.StdEncoding.EncodeToString([]byte(name+":"+password)))
+		must(t, err)
+		return c
+	}
+	for i := range mostQueued + mostOfSource {
+		send(fmt.Sprintf("127.0.1.%d", i/mostOfSource+1), "bob", "wrong")
+	}
+	time.Sleep(200 * time.Millisecond)
+	c := send(owner.String(), "alice", password)
+	time.Sleep(200 * time.Millisecond)
+	hasher.release(true)
+	answer := make([]byte, 12)
+	_, err := io.ReadFull(c, answer)
+	must(t, err)
+	if string(answer) != "HTTP/1.1 200" {
+		t.Errorf("%s", answer)
 	}
 }
