@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"crypto/pbkdf2"
 	"crypto/sha256"
+	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
 )
 
@@ -36,4 +38,26 @@ func BenchmarkSaltedPassword(b *testing.B) {
 			_, _ = pbkdf2.Key(sha256.New, "correct horse battery", salt, Iterations, sha256.Size)
 		}
 	})
+}
+
+// TestHashingLetsOthersRun has one processor: whoever waits for it has a turn every few iterations, and not only when Go's
+// scheduler loses patience after 10 ms.
+func TestHashingLetsOthersRun(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	turns, end := 0, make(chan bool)
+	var over atomic.Bool
+	go func() {
+		for !over.Load() {
+			turns++
+			runtime.Gosched()
+		}
+		close(end)
+	}()
+	const iterations = 100_000
+	saltedPassword("correct horse battery", make([]byte, SaltBytes), iterations)
+	over.Store(true)
+	<-end
+	if least := iterations / politeEvery / 2; turns < least {
+		t.Errorf("%d turns, want %d", turns, least)
+	}
 }
