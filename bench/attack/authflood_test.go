@@ -145,18 +145,21 @@ func TestAuthFloodGuessesByBasic(t *testing.T) {
 		w.WriteHeader(status)
 	})
 	for _, to := range []target.Target{victim.HTTP(t, h), victim.HTTPS(t, victim.Config(t), h)} {
-		for _, status = range []int{401, 429, 503, 200} {
-			passwords, names, from = map[string]bool{}, map[string]bool{}, map[string]bool{}
+		for _, answer := range []int{401, 429, 503, 200} {
+			mu.Lock()
+			status, passwords, names, from = answer, map[string]bool{}, map[string]bool{}, map[string]bool{}
+			mu.Unlock()
 			r := storm(t, "auth-flood?conns=10&count=400&accounts=5&sources=5&duration=20s", to)
 			good := int64(0)
-			if status == 200 {
+			if answer == 200 {
 				good = 400
 			}
-			// The connections are used again.
+			mu.Lock() // The connections are used again.
 			if r.Replies != good || r.Bad != 400-good || r.Units != r.Bad || r.Attempts != 10 || r.Open != 10 || r.Took > 15*time.Second ||
 				len(passwords) != 400 || len(names) != 5 || !names["guess-1"] || len(from) != 5 {
-				t.Errorf("%s, %d: %d passwords for %v: %+v", to, status, len(passwords), names, r)
+				t.Errorf("%s, %d: %d passwords for %v: %+v", to, answer, len(passwords), names, r)
 			}
+			mu.Unlock()
 		}
 	}
 	cut := victim.HTTP(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
