@@ -114,9 +114,9 @@ func (s *Set) Named(name string) (Login, bool) {
 func (s *Set) CheckPassword(name, password string) (Login, bool) {
 	v, may := s.Verifier(name)
 	prepared, err := PreparePassword(password)
-	stored, _ := v.keys(prepared)
+	stored, _, err2 := v.keys(prepared)
 	same := subtle.ConstantTimeCompare(stored[:], v.StoredKey[:]) == 1
-	if !same || !may || err != nil {
+	if !same || !may || err != nil || err2 != nil {
 		return Login{}, false
 	}
 	return s.Still(name, &v)

@@ -1,14 +1,12 @@
 package accounts
 
 import (
-	"bytes"
 	"crypto/hmac"
+	"crypto/pbkdf2"
 	"crypto/rand"
 	"crypto/sha256"
-	"crypto/subtle"
 	"encoding/base64"
 	"errors"
-	"runtime"
 	"strconv"
 	"strings"
 )
@@ -45,41 +43,19 @@ func newVerifier(password string, iterations int) (v Verifier, err error) {
 	}
 	rand.Read(v.Salt[:]) // never fails, see crypto/rand
 	v.Iterations = iterations
-	v.StoredKey, v.ServerKey = v.keys(password)
-	return v, nil
+	v.StoredKey, v.ServerKey, err = v.keys(password)
+	return v, err
 }
 
 // keys are RFC 5802's StoredKey and ServerKey of a prepared password.
-func (v *Verifier) keys(password string) (stored, server [sha256.Size]byte) {
-	salted := saltedPassword(password, v.Salt[:], v.Iterations)
+func (v *Verifier) keys(password string) (stored, server [sha256.Size]byte, err error) {
+	salted, err := pbkdf2.Key(sha256.New, password, v.Salt[:], v.Iterations, sha256.Size)
+	if err != nil {
+		return stored, server, err
+	}
 	stored = sha256.Sum256(mac(salted, "Client Key"))
 	copy(server[:], mac(salted, "Server Key"))
-	return stored, server
-}
-
-// politeEvery is after how many iterations of PBKDF2 others have their turn: about 1.4 ms. crypto/pbkdf2 computes for 0.1 s
-// without a pause, and a loop that wakes beside it waits until Go's scheduler takes the processor away, 10 ms later. With one
-// processor and guesses all the time the p99 of who is logged in was 42 ms, and is 6 ms. 256 made that 1.2 ms, but the hash
-// itself then took seconds: a loop that has had its turn keeps the processor until the runtime sees that it sleeps.
-const politeEvery = 8192
-
-// saltedPassword is RFC 5802's Hi: PBKDF2 with HMAC-SHA-256 and one block of output. It lets others run in between.
-func saltedPassword(password string, salt []byte, iterations int) []byte {
-	h := hmac.New(sha256.New, []byte(password))
-	h.Write(salt)
-	h.Write([]byte{0, 0, 0, 1})
-	u := h.Sum(nil)
-	sum := bytes.Clone(u)
-	for i := 1; i < iterations; i++ {
-		if i%politeEvery == 0 {
-			runtime.Gosched()
-		}
-		h.Reset()
-		h.Write(u)
-		u = h.Sum(u[:0])
-		subtle.XORBytes(sum, sum, u)
-	}
-	return sum
+	return stored, server, nil
 }
 
 func mac(key []byte, parts ...string) []byte {
