@@ -172,7 +172,7 @@ func escapeAll(s string) string {
 // TestTheLogOfAFloodAddsUp refuses several hundred thousand connections, frames and logins. The log stays short, and its
 // numbers are those of the metrics.
 func TestTheLogOfAFloodAddsUp(t *testing.T) {
-	length, least := "10s", 200_000.
+	length, least := "10s", 50_000.
 	if testing.Short() {
 		length, least = "2s", 20_000.
 	}

@@ -14,6 +14,12 @@ func TestAudit(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it analyses the whole module twice")
 	}
+	// The audit itself is made without the network below; it needs the modules of the tools.
+	for _, args := range [][]string{{"mod", "download"}, {"list", "-m", "all"}, {"tool", "-n", "govulncheck"}} {
+		if out, err := exec.Command("go", args...).CombinedOutput(); err != nil {
+			t.Fatalf("go %v: %v\n%s", args, err, out)
+		}
+	}
 	db := filepath.Join(t.TempDir(), "index")
 	if err := os.Mkdir(db, 0o755); err != nil {
 		t.Fatal(err)
