@@ -67,6 +67,7 @@ type upstreams struct {
 	connecting, stalled, awaiting, parked waits
 	armed                                 mono.Time
 	nParked                               int
+	why                                   string // more about an end that is being told of: what TLS says
 }
 
 // at is the upstream with a descriptor, or nil.
@@ -562,7 +563,7 @@ func (c *conn) Fail(why service.Ending, last string) {
 		return
 	}
 	l := c.loop
-	l.shedEvent(c, failReasons[why], why.String(), nil)
+	l.shedEvent(c, failReasons[why], l.upstreams.detail(why), nil)
 	if c.up != nil {
 		l.endUpstream(c.up, false)
 	}
@@ -580,7 +581,15 @@ func (c *conn) Fail(why service.Ending, last string) {
 
 // ReportUpstream is service.Conn's.
 func (c *conn) ReportUpstream(why service.Ending) {
-	c.loop.shedEvent(c, failReasons[why], why.String(), nil)
+	c.loop.shedEvent(c, failReasons[why], c.loop.upstreams.detail(why), nil)
+}
+
+// detail is what an event says of an end.
+func (s *upstreams) detail(why service.Ending) string {
+	if why == service.EndTLS && s.why != "" {
+		return why.String() + ": " + s.why
+	}
+	return why.String()
 }
 
 // failReasons are the guard's reasons by service.Ending.

@@ -176,8 +176,9 @@ func (l *loop) shakenUp(u *upstream, p any, stack []byte) {
 
 // shakeFailed ends an upstream whose handshake failed and says why: it is the operator's to mend.
 func (l *loop) shakeFailed(u *upstream, err error) {
-	l.tell(guard.ShedUpstreamConnect, netip.Addr{}, u.ln, "TLS to the server: "+err.Error(), nil)
+	l.upstreams.why = err.Error()
 	l.lost(u, service.EndTLS)
+	l.upstreams.why = ""
 }
 
 // shakeUpMore reads what the server has sent for the handshake.

@@ -149,7 +149,8 @@ func TestRelayTrustsNobodyElse(t *testing.T) {
 		})},
 	} {
 		t.Run(c.why, func(t *testing.T) {
-			e, addr := serveRelayTLS(t, c.cfg, nil, c.to)
+			told := make(chan string, 10)
+			e, addr := serveRelayTLS(t, c.cfg, func(cfg *Config) { cfg.Events = func(e Event) { told <- e.Detail } }, c.to)
 			if conn, err := net.Dial("tcp", addr); err == nil { // else the reset was there before it could be told that it is connected
 				defer conn.Close()
 				io.WriteString(conn, "secret")
@@ -160,6 +161,9 @@ func TestRelayTrustsNobodyElse(t *testing.T) {
 				t.Error(err)
 			}
 			noUpstreams(t, e)
+			if d := <-told; !strings.HasPrefix(d, "tls: ") || len(d) < 20 || len(told) > 0 {
+				t.Errorf("told %q, and %d more", d, len(told))
+			}
 			if s := e.Snapshot(); s.UpstreamEnds[service.EndTLS] == 0 || s.UpstreamsConnected != 0 || s.Shed[guard.ShedUpstreamConnect] != 1 {
 				t.Errorf("ends %v, shed %v", s.UpstreamEnds, s.Shed[guard.ShedUpstreamConnect])
 			}
