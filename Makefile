@@ -3,7 +3,7 @@
 SHELL       := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 GO          ?= go
-FUZZTIME    ?= 5s
+FUZZTIME    ?= 3s
 TESTFLAGS   ?=
 BENCH       ?= .
 COUNT       ?= 6
@@ -62,7 +62,7 @@ test: lint ## everything that CI runs
 # Before Go 1.27 the end of -fuzztime can be reported as a failure, with no failing input
 # (https://go.dev/issue/75804): that one is passed over.
 .PHONY: fuzz
-fuzz: ## run every fuzz target for FUZZTIME (5s)
+fuzz: ## run every fuzz target for FUZZTIME (3s)
 	@for pkg in $$($(GO) list ./...); do \
 	  for f in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
 	    echo "fuzz $$pkg $$f"; \
