@@ -62,25 +62,23 @@ func (c *conn) Dial(t service.Target, h service.UpstreamHandler) (service.Upstre
 	return u, service.EndNone
 }
 
-// connect begins to connect a socket.
+// connect begins to connect a socket. Parked upstreams give way to it when descriptors run out.
 func (l *loop) connect(t service.Target) (fd int, why service.Ending) {
-	fd, errno := dialSocket(t)
-	for (errno == unix.EMFILE || errno == unix.ENFILE || errno == 0 && fd >= l.e.fdCap) && l.freeParked() {
-		if errno == 0 {
+	for {
+		fd, errno := dialSocket(t)
+		switch {
+		case errno == unix.EMFILE || errno == unix.ENFILE:
+		case errno != 0:
+			return -1, endOf(errno)
+		case fd < l.e.fdCap:
+			return fd, service.EndNone
+		default:
 			closeSocket(fd)
 		}
-		fd, errno = dialSocket(t)
-	}
-	switch {
-	case errno == unix.EMFILE || errno == unix.ENFILE || errno == 0 && fd >= l.e.fdCap:
-		if errno == 0 {
-			closeSocket(fd)
+		if !l.freeParked() {
+			return -1, service.EndDescriptors
 		}
-		return -1, service.EndDescriptors
-	case errno != 0:
-		return -1, endOf(errno)
 	}
-	return fd, service.EndNone
 }
 
 // endOf says what an errno of connecting means.

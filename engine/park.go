@@ -37,7 +37,6 @@ func (u *upstream) Park(h service.UpstreamHandler, d time.Duration) bool {
 	u.pressed, u.answered, u.retiring = false, false, false
 	u.fullIn, u.fullOut = 0, 0
 	l.deadline(u, &l.upstreams.parked, mono.Time(d))
-	l.upstreams.nParked++
 	return true
 }
 
@@ -55,7 +54,6 @@ func (c *conn) Adopt(up service.Upstream, h service.UpstreamHandler) bool {
 		return false
 	}
 	u.noDeadline()
-	l.upstreams.nParked--
 	l.count.upReused++
 	u.c, u.h, u.moved = c, h, l.g.Now()
 	c.up = u
@@ -81,7 +79,6 @@ func (l *loop) wakeParked(u *upstream) {
 func (l *loop) endParked(u *upstream, why service.Ending) {
 	h, ln := u.h, u.ln
 	l.count.upEnds[why]++
-	l.upstreams.nParked--
 	l.closeUpstream(u, why == service.EndReset)
 	l.upstreams.spare = append(l.upstreams.spare, u)
 	defer func() {

@@ -336,7 +336,7 @@ func TestWordsBeforeTheQuestion(t *testing.T) {
 			ask(first, "a")
 			for _, l := range e.loops {
 				l.do(func() {
-					if l.upstreams.nParked == 0 {
+					if l.upstreams.parked.first == nil {
 						return
 					}
 					io.WriteString(second, "b\n") // the loop hears of this first
@@ -399,7 +399,7 @@ func TestParkedGiveWayInsideTheReserve(t *testing.T) {
 			for _, fd := range fill {
 				closeSocket(fd)
 			}
-			if l.upstreams.nParked != 0 {
+			if l.upstreams.parked.first != nil {
 				t.Error("it is still there")
 			}
 		}

@@ -66,7 +66,6 @@ type upstreams struct {
 	// there is none.
 	connecting, stalled, awaiting, parked waits
 	armed                                 mono.Time
-	nParked                               int
 	why                                   string // more about an end that is being told of: what TLS says
 }
 
@@ -242,7 +241,6 @@ func (u *upstream) Close() {
 	case u.c != nil:
 		l.endUpstream(u, false)
 	case u.waits != nil && u.waits == &l.upstreams.parked:
-		l.upstreams.nParked--
 		l.closeUpstream(u, true)
 		l.upstreams.spare = append(l.upstreams.spare, u)
 	}
@@ -333,7 +331,7 @@ func (l *loop) broken(u *upstream) {
 		}
 		return
 	}
-	if gen := u.gen; u.poursOut && !u.eof && u.c.out == nil {
+	if gen := u.gen; !u.eof && u.c.out == nil {
 		if l.pourBack(u); u.gen != gen {
 			return
 		}
