@@ -7,8 +7,6 @@ import (
 	"bytes"
 	"fmt"
 	"io"
-	"math/rand/v2"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -141,25 +139,6 @@ func childOf(pid, none int) int {
 		}
 	}
 	return none
-}
-
-// FreePorts returns n addresses of 127.0.0.1 that were free a moment ago. They are below the range (ip_local_port_range) out of which
-// the kernel gives connections their ports: a flood takes a thousand of those a second.
-func FreePorts(t testing.TB, n int) []string {
-	t.Helper()
-	var out []string
-	for tries := 0; len(out) < n; tries++ {
-		l, err := net.Listen("tcp", fmt.Sprint("127.0.0.1:", 10_000+rand.IntN(22_000)))
-		if err != nil {
-			if tries > 1000 {
-				t.Fatal(err)
-			}
-			continue
-		}
-		defer l.Close()
-		out = append(out, l.Addr().String())
-	}
-	return out
 }
 
 // Log is what the server has written so far.
