@@ -49,6 +49,44 @@ func pingPong(t testing.TB, s service.Service, maxIn int, msg []byte) func() {
 	}
 }
 
+// refused is a request over the rate: its answer is a 429, and the connection goes on until it has had
+// as many as it may.
+func refused(t testing.TB) func() {
+	_, addr := serve(t, hello.New(hello.Config{}), 16<<10, func(c *Config) {
+		l := &c.Listeners[0]
+		l.SourceFrameRate, l.SourceFrameBurst, l.MaxRefusals = 1, 1, 1<<16-1
+		l.ConnByteRate, l.ConnByteBurst = 1<<33, 1<<30
+		l.SourceByteRate, l.SourceByteBurst = 1<<33, 1<<30
+	})
+	buf, msg := make([]byte, 4<<10), []byte(request)
+	var c net.Conn
+	connect := func() {
+		var err error
+		if c, err = net.Dial("tcp", addr); err != nil {
+			t.Fatal(err)
+		}
+		c.Write(msg)
+		if _, err := c.Read(buf); err != nil {
+			t.Fatal(err)
+		}
+	}
+	connect()
+	t.Cleanup(func() { c.Close() })
+	return func() {
+		if _, err := c.Write(msg); err != nil {
+			t.Fatal(err)
+		}
+		n, err := c.Read(buf)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if bytes.Contains(buf[:n], []byte("Connection: close")) {
+			c.Close()
+			connect()
+		}
+	}
+}
+
 func cases() map[string]func(t testing.TB) func() {
 	frame := length.Append(nil, bytes.Repeat([]byte{'x'}, 64))
 	return map[string]func(t testing.TB) func(){
@@ -56,6 +94,7 @@ func cases() map[string]func(t testing.TB) func() {
 		"frames8": func(t testing.TB) func() { return pingPong(t, echo.Frames(1<<20), 1<<20+4, bytes.Repeat(frame, 8)) },
 		"line":    func(t testing.TB) func() { return pingPong(t, echo.Lines(1000), 1002, []byte("a line of text\r\n")) },
 		"hello":   func(t testing.TB) func() { return pingPong(t, hello.New(hello.Config{}), 16<<10, []byte(request)) },
+		"refused": refused,
 	}
 }
 

@@ -21,11 +21,17 @@ type Limits struct {
 	// to 1 GiB, default 256 KiB (Envoy 32 KiB to 1 MiB). Too low makes large answers crawl, too
 	// high lets slow readers hold memory. ShedOutput, ShedSlowReader.
 	MaxOut int
+	// MaxRefusals is the number of frames in a row that may be refused for a rate before the
+	// connection is ended, where its service can refuse one and go on (service.Decliner: HTTP, by 429).
+	// 0 to 65535, default 100; with 0 the first one ends it, as it does elsewhere. Too low has peers that
+	// are over their rate connect again and again, which costs both sides more than the refusals do, and
+	// too high lets them keep their place. ShedSourceFrames, ShedConnFrames.
+	MaxRefusals int
 }
 
-// DefaultLimits are the guard's, and MaxOut.
+// DefaultLimits are the guard's, MaxOut and MaxRefusals.
 func DefaultLimits() Limits {
-	return Limits{Limits: guard.DefaultLimits(), MaxOut: 256 << 10}
+	return Limits{Limits: guard.DefaultLimits(), MaxOut: 256 << 10, MaxRefusals: 100}
 }
 
 // Listener is one address that the engine serves.
@@ -167,6 +173,8 @@ func (c *Config) validate() error {
 			return fmt.Errorf("listener %s: max-frame or max-header %d: must be 1 to %d bytes", l.Name, l.MaxIn, 1<<30)
 		case l.MaxOut < 4<<10 || l.MaxOut > 1<<30:
 			return fmt.Errorf("listener %s: max-out %d: must be %d to %d bytes", l.Name, l.MaxOut, 4<<10, 1<<30)
+		case l.MaxRefusals < 0 || l.MaxRefusals > 1<<16-1:
+			return fmt.Errorf("listener %s: max-refusals %d: must be 0 (none) to %d", l.Name, l.MaxRefusals, 1<<16-1)
 		case l.DeferAccept < 0 || l.DeferAccept > time.Minute:
 			return fmt.Errorf("listener %s: defer-accept %s: must be 0 (off) to 1m", l.Name, l.DeferAccept)
 		}

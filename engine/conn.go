@@ -46,6 +46,8 @@ type conn struct {
 	stage service.Stage
 	drips uint8 // small reads in a row that left the same frame or head incomplete
 
+	refused uint16 // frames in a row that were refused, and the connection went on
+
 	opening opening
 }
 

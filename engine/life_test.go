@@ -284,18 +284,109 @@ func TestByteBudgetSlowsAndLosesNothing(t *testing.T) {
 	}
 }
 
+// TestFrameRateIsAnswered429: the connection goes on for as many refusals in a row as it may have, and
+// ends with the next; where more than a head is refused it ends at once.
 func TestFrameRateIsAnswered429(t *testing.T) {
-	e, addr := serve(t, hello.New(hello.Config{}), 16<<10, func(c *Config) {
-		c.Listeners[0].SourceFrameRate, c.Listeners[0].SourceFrameBurst = 1, 5
+	const get = "GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+	for _, tt := range []struct {
+		name     string
+		most     int
+		send     string
+		ok, no   int
+		withBody bool
+	}{
+		{"as many as may be", 3, strings.Repeat(get, 20), 5, 4, false},
+		{"none", 0, strings.Repeat(get, 20), 5, 1, false},
+		{"HEAD", 2, strings.Repeat(get, 5) + strings.Repeat("HEAD / HTTP/1.1\r\nHost: x\r\n\r\n", 9), 5, 3, false},
+		{"the client's last", 50, strings.Repeat(get, 7) + "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n" + get, 5, 3, false},
+		{"HTTP/1.0", 50, strings.Repeat(get, 5) + "GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n" + get, 5, 1, false},
+		{"a body", 50, strings.Repeat(get, 6) + "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc" + get, 5, 2, true},
+		{"chunks", 50, strings.Repeat(get, 6) + "POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n" + get, 5, 2, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			e, addr := serve(t, hello.New(hello.Config{}), 16<<10, func(c *Config) {
+				c.Listeners[0].SourceFrameRate, c.Listeners[0].SourceFrameBurst = 1, 5
+				c.Listeners[0].MaxRefusals = tt.most
+			})
+			c := dial(t, addr)
+			io.WriteString(c, tt.send)
+			b, err := io.ReadAll(c)
+			ok, no, last := bytes.Count(b, []byte("HTTP/1.1 200")), bytes.Count(b, []byte("HTTP/1.1 429")), bytes.Count(b, []byte("Connection: close"))
+			if ok != tt.ok || no != tt.no || last != 1 || err != nil {
+				t.Fatalf("%d answered, %d refused, %d said to be the last, %v\n%s", ok, no, last, err, b)
+			}
+			if s := e.Snapshot(); s.Shed[guard.ShedSourceFrames] != uint64(tt.no) {
+				t.Fatalf("%d counted", s.Shed[guard.ShedSourceFrames])
+			}
+		})
+	}
+}
+
+// TestRefusalsAreCountedInARow lets one request pass between those that are refused.
+func TestRefusalsAreCountedInARow(t *testing.T) {
+	_, addr := serve(t, hello.New(hello.Config{}), 16<<10, func(c *Config) {
+		c.Listeners[0].SourceFrameRate, c.Listeners[0].SourceFrameBurst = 20, 1
+		c.Listeners[0].MaxRefusals = 100
 	})
 	c := dial(t, addr)
-	io.WriteString(c, strings.Repeat("GET / HTTP/1.1\r\nHost: x\r\n\r\n", 9))
-	b, err := io.ReadAll(c)
-	if ok, no := bytes.Count(b, []byte("HTTP/1.1 200")), bytes.Count(b, []byte("HTTP/1.1 429")); ok != 5 || no != 1 || err != nil {
-		t.Fatalf("%d answered, %d refused, %v", ok, no, err)
+	r := bufio.NewReader(c)
+	for ok, no := 0, 0; ok < 8 || no < 150; time.Sleep(2 * time.Millisecond) {
+		io.WriteString(c, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+		resp, err := http.ReadResponse(r, nil)
+		if err != nil {
+			t.Fatalf("after %d answered and %d refused: %v", ok, no, err)
+		}
+		io.Copy(io.Discard, resp.Body)
+		if resp.StatusCode == 200 {
+			ok++
+		} else if no++; resp.StatusCode != 429 || resp.Header.Get("Retry-After") != "1" {
+			t.Fatal(resp)
+		}
 	}
-	if s := e.Snapshot(); s.Shed[guard.ShedSourceFrames] != 1 {
-		t.Fatal("not counted")
+}
+
+// TestNothingAdmittedEndsInTime: requests that are refused are no first frame, and a connection has no
+// more than that time for one, whatever it sends and however.
+func TestNothingAdmittedEndsInTime(t *testing.T) {
+	e, addr := serve(t, hello.New(hello.Config{}), 16<<10, func(c *Config) {
+		c.Listeners[0].SourceFrameRate, c.Listeners[0].SourceFrameBurst = 1, 1
+		c.Listeners[0].MaxRefusals = 60_000
+		c.Listeners[0].FirstFrameTimeout = 400 * time.Millisecond
+	})
+	// flood goes on until the connection ends, or something is admitted: there is a token each second.
+	flood := func(c net.Conn, pieces ...string) (admitted bool) {
+		b := make([]byte, 4<<10)
+		for {
+			for _, p := range pieces {
+				if _, err := io.WriteString(c, p); err != nil {
+					return false
+				}
+				time.Sleep(time.Millisecond)
+			}
+			n, err := c.Read(b)
+			if err != nil {
+				return false
+			}
+			if bytes.Contains(b[:n], []byte("HTTP/1.1 200")) {
+				return true
+			}
+		}
+	}
+	for name, pieces := range map[string][]string{
+		"whole":     {"GET / HTTP/1.1\r\nHost: x\r\n\r\n"},
+		"in pieces": {"GET / HTTP/1.1\r\nHo", "st: x\r\n\r\n"},
+		"pipelined": {"GET / HTTP/1.1\r\nHost: x\r\n\r\nGET / HTTP/1.1\r\nHo", "st: x\r\n\r\n"},
+	} {
+		before := e.Snapshot().Shed[guard.ShedFirstFrame]
+		tries := 0
+		for t0 := time.Now(); flood(dial(t, addr), pieces...); t0 = time.Now() {
+			if tries++; tries == 20 {
+				t.Fatalf("%s: something was admitted %d times, the last after %s", name, tries, time.Since(t0))
+			}
+		}
+		if n := e.Snapshot().Shed[guard.ShedFirstFrame] - before; n != 1 {
+			t.Errorf("%s: %d were ended for it", name, n)
+		}
 	}
 }
 

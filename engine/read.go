@@ -265,11 +265,17 @@ func (l *loop) serve(c *conn, b []byte) (used int) {
 			l.fault(c, u.Fault)
 			return used
 		case codec.Frame:
-			if r := l.charge(c); r != guard.OK {
-				l.refuse(c, r, service.TooMany)
-				return used
-			}
+			r := l.charge(c)
 			frames++
+			if r != guard.OK {
+				if !l.decline(c, r) {
+					l.refuse(c, r, service.TooMany)
+					return used
+				}
+				used += u.N
+				continue
+			}
+			c.refused = 0
 			c.frames++
 			c.drips = 0
 			c.ln.frames++

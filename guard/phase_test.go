@@ -53,6 +53,10 @@ func TestDeadlines(t *testing.T) {
 		{"a frame in First that is a head after all", lim, append([]step{s(1, phase(Frame)), s(2, phase(Head))}, every(1.1, 60, 0.1, read(100))...), ShedFirstFrame, 5},
 		{"without a first deadline a head has the frame's", noFirst, append([]step{s(1, phase(Head))}, every(1.1, 60, 0.1, read(100))...), ShedFrame, 11},
 		{"idle", lim, []step{s(1, phase(Idle))}, ShedIdle, 76},
+		{"refused from the start: nothing is admitted in time", lim, every(0.5, 30, 0.5, (*Loop).Declined), ShedFirstFrame, 5},
+		{"refused from the start, heads in pieces", lim, append(every(0.5, 30, 0.5, phase(Head)), every(0.7, 30, 0.5, (*Loop).Declined)...), ShedFirstFrame, 5},
+		{"refused from the start, without a first deadline", noFirst, append([]step{s(1, phase(Head))}, every(2, 60, 0.5, (*Loop).Declined)...), OK, 0},
+		{"refused after one was admitted: idle from then on", lim, []step{s(1, phase(Idle)), s(2, phase(Head)), s(3, (*Loop).Declined)}, ShedIdle, 78},
 		{"idle, re-armed", lim, []step{s(1, phase(Idle)), s(50, phase(Idle))}, ShedIdle, 125},
 		{"a head is never extended", lim, append([]step{s(1, phase(Idle)), s(2, phase(Head))}, every(2.1, 60, 0.1, read(1000))...), ShedFrame, 12},
 		{"a slow head falls below the minimum rate", lim, []step{s(1, phase(Idle)), s(2, phase(Head)), s(3, read(1))}, ShedSlowSender, 7.004},
@@ -112,6 +116,7 @@ type model struct {
 	live, paused, owing        bool
 	phase                      Phase
 	head, frame                bool
+	proven, declined           bool
 	read, in, write, out, life mono.Time // 0 = none
 	since                      mono.Time
 	base                       mono.Time // read before it was extended
@@ -175,7 +180,7 @@ func TestDeadlinesAgainstModel(t *testing.T) {
 				switch got {
 				case ShedFirstFrame, ShedFrame, ShedIdle, ShedLinger:
 					due = m.read
-					if m.head { // a frame, put off or not, that turned out to be a head
+					if m.head || m.declined { // a frame, put off or not, that turned out to be a head, or was refused
 						due = m.base
 					}
 					if m.paused {
@@ -237,7 +242,26 @@ func TestDeadlinesAgainstModel(t *testing.T) {
 				ms[got] = model{live: true, read: now + mono.Time(lim.FirstFrameTimeout), base: now + mono.Time(lim.FirstFrameTimeout), life: now + mono.Time(lim.Lifetime)}
 				continue
 			}
-			switch rnd.IntN(12) {
+			switch rnd.IntN(13) {
+			case 12:
+				if m.phase == Closing {
+					break
+				}
+				r.l.Declined(id)
+				if !m.proven {
+					if m.phase != First {
+						unpause(m)
+						m.phase = First
+						begin(m, lim.FirstFrameTimeout)
+					} else if m.frame {
+						m.read = max(m.read, m.since+mono.Time(m.sum)*byteTime)
+					}
+					m.head, m.frame, m.in, m.declined = false, false, 0, true
+					break
+				}
+				unpause(m)
+				m.phase, m.head, m.frame, m.in, m.declined = Idle, false, false, 0, false
+				begin(m, lim.IdleTimeout)
 			case 0, 1, 2, 3:
 				ph := []Phase{Idle, Idle, Head, Frame, Body, Busy, Closing}[rnd.IntN(7)]
 				r.l.Phase(id, ph)
@@ -252,7 +276,8 @@ func TestDeadlinesAgainstModel(t *testing.T) {
 					m.head, m.frame = ph == Head, ph == Frame
 					break
 				}
-				m.phase, m.head, m.frame, m.in, m.read = ph, false, false, 0, 0
+				m.phase, m.head, m.frame, m.in, m.read, m.declined = ph, false, false, 0, 0, false
+				m.proven = m.proven || ph == Idle || ph == Body || ph == Busy
 				switch ph {
 				case Idle:
 					begin(m, lim.IdleTimeout)

@@ -76,7 +76,7 @@ var measures = []measure{
 		columns: costColumns("refusal", "refusals"), run: cost(refusedConns, false)},
 	{name: "refused-requests", title: "A refused request",
 		about: "20,000 requests a second from 16 sources on 64 kept connections, over a limit of 1/s a source; a request is refused that got no good answer. " +
-			"weir answers 429 and closes, so that the attacker has to connect again, and pays for that, too; the others keep the connection.",
+			"weir ends a connection after a hundred refusals in a row (-max-refusals), the others keep it.",
 		want: want{schemes: plain, modes: []mode{refuseRequests}}, peers: []string{"weir", "nginx", "haproxy", "caddy", "fasthttp", "net/http"},
 		columns: costColumns("refusal", "refusals"), run: cost(refusedRequests, false)},
 }

@@ -81,7 +81,7 @@ func TestListsOfAListenerReplaceTheOthers(t *testing.T) {
 }
 
 func TestEveryLimitIsAParameter(t *testing.T) {
-	protocol := map[string]string{"max-frame": "frames resp mqtt", "max-line": "line", "max-header": "http", "max-body": "http",
+	protocol := map[string]string{"max-frame": "frames resp mqtt", "max-line": "line", "max-header": "http", "max-body": "http", "max-refusals": "http",
 		"max-idle": "http", "upstream-idle": "http", "upstream-timeout": "http",
 		"files": "http frames", "index": "http", "list": "http", "dotfiles": "http frames", "max-age": "http",
 		"uploads": "http frames", "overwrite": "http frames", "max-upload": "http frames", "upload-quota": "http frames", "upload-floor": "http frames",

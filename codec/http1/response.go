@@ -152,11 +152,13 @@ type ErrorReply struct {
 	RetryAfter int
 	// Head says that the request was HEAD: the body is announced and left out.
 	Head bool
+	// GoesOn says that the connection is kept, which only a peer of HTTP/1.1 takes for granted.
+	GoesOn bool
 }
 
 const maxDetail = 200 // bytes
 
-// AppendError appends a whole response of text/plain that closes the connection, 450 bytes at
+// AppendError appends a whole response of text/plain that closes the connection unless it GoesOn, 450 bytes at
 // most, and returns the extended slice. It allocates only to grow dst. Any goroutine.
 func AppendError(dst []byte, e ErrorReply) []byte {
 	if e.Status < 400 || e.Status > 599 {
@@ -173,7 +175,7 @@ func AppendError(dst []byte, e ErrorReply) []byte {
 		Date:        e.Date,
 		ContentType: "text/plain; charset=utf-8",
 		Length:      int64(length),
-		Close:       true,
+		Close:       !e.GoesOn,
 	})
 	if e.RetryAfter > 0 {
 		dst = append(dst, "Retry-After: "...)

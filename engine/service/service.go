@@ -61,6 +61,18 @@ type Session interface {
 	Closed()
 }
 
+// Decliner is a Session whose protocol can refuse one frame and go on with the next, as HTTP can by a
+// 429. A peer that is over its rate then keeps its connection, for as many refusals in a row as
+// -max-refusals allows: to end it costs both sides several times what the answer does, and with TLS
+// its next handshake, too.
+type Decliner interface {
+	// Decline answers that the frame that was decoded last is refused because a rate is spent, and
+	// reports that it has, and that the session is ready for the next one. When it reports false it has
+	// done nothing, and Refuse is called: that is for frames with something behind them, such as a
+	// body. No Serve is called for the frame.
+	Decline(c Conn) bool
+}
+
 // Stage is what the peer is in the middle of sending.
 type Stage uint8
 

@@ -178,6 +178,13 @@ func (s *webSession) Serve(c service.Conn, u codec.Unit) int {
 	return n
 }
 
+// Decline is service.Decliner's: nothing was looked at yet, and a rate that is spent says nothing of who
+// asks.
+func (s *webSession) Decline(c service.Conn) bool {
+	d, can := s.Session.(service.Decliner)
+	return can && d.Decline(c)
+}
+
 type verdict uint8
 
 const (

@@ -320,6 +320,16 @@ func (s *session) Refuse(c service.Conn, why service.Refusal) {
 	c.Write(s.o.buf)
 }
 
+// Decline is service.Decliner's.
+func (s *session) Decline(c service.Conn) bool {
+	if !web.MayDecline(s.o.req) {
+		return false
+	}
+	s.o.buf = web.AppendDeclined(s.o.buf[:0], c, s.o.req.Head)
+	c.Write(s.o.buf)
+	return true
+}
+
 // Fault answers wrong bytes.
 func (s *session) Fault(c service.Conn, f codec.Fault) {
 	if s.body && s.up == nil { // the answer is given

@@ -263,6 +263,16 @@ func (s *httpSession) Refuse(c service.Conn, why service.Refusal) {
 	}
 }
 
+// Decline is service.Decliner's.
+func (s *httpSession) Decline(c service.Conn) bool {
+	if s.x != nil || !web.MayDecline(s.o.req) {
+		return false
+	}
+	s.o.buf = web.AppendDeclined(s.o.buf[:0], c, s.o.req.Head)
+	c.Write(s.o.buf)
+	return true
+}
+
 // Fault answers wrong bytes, unless an answer is under way.
 func (s *httpSession) Fault(c service.Conn, f codec.Fault) {
 	if s.x == nil || !s.x.begun {

@@ -23,6 +23,20 @@ func AppendRefusal(dst []byte, c service.Conn, why service.Refusal, head bool) [
 	return http1.AppendError(dst, e)
 }
 
+// MayDecline reports that a request can be refused and the connection go on: there is nothing behind its
+// head, and its client expects no end.
+func MayDecline(r *http1.Request) bool {
+	return r.KeepAlive && r.Minor == 1 && !r.Chunked && r.ContentLength <= 0
+}
+
+// AppendDeclined appends the response that tells of a rate that is spent; the connection goes on. head
+// is as in AppendRefusal.
+func AppendDeclined(dst []byte, c service.Conn, head bool) []byte {
+	return http1.AppendError(dst, http1.ErrorReply{
+		Status: 429, Date: c.Date(), Detail: service.TooMany.String(), RetryAfter: 1, Head: head, GoesOn: true,
+	})
+}
+
 // AppendFault appends the response to wrong bytes; the connection ends with it.
 func AppendFault(dst []byte, c service.Conn, f codec.Fault) []byte {
 	return http1.AppendError(dst, http1.ErrorReply{Status: http1.Status(f), Date: c.Date(), Detail: f.Error()})
