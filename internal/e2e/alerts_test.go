@@ -66,7 +66,7 @@ func TestAlerts(t *testing.T) {
 	case <-time.After(10 * time.Second):
 		t.Fatal("nobody is told")
 	}
-	lab.Eventually(t, 5*time.Second, "the other receiver is tried", reached.Load)
+	lab.Eventually(t, 30*time.Second, "the other receiver is tried", reached.Load)
 	m := s.Scrape(t)
 	if m[`weir_alerts_fired_total{rule="sheds"}`] != 1 || m[`weir_alert_deliveries_total{outcome="ok",receiver="`+good.URL+`"}`] != 1 ||
 		m[`weir_alert_deliveries_total{outcome="ok",receiver="`+dead.URL+`"}`] != 0 {

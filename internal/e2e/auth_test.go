@@ -299,7 +299,7 @@ func TestPythonClient(t *testing.T) {
 	python := lab.Need(t, "python3")
 	d := startDoors(t, []string{"frames", "frames+tls"}, patient...)
 	token := d.weir(t, "token issue alice ci")
-	lab.Eventually(t, 8*time.Second, "the token is known", func() bool {
+	lab.Eventually(t, 30*time.Second, "the token is known", func() bool {
 		c := d.dial(t, "frames+tls", "")
 		defer c.Close() // too many that are left open look like an attack
 		return c.token(token) == "OK"
@@ -354,7 +354,7 @@ func TestAccountsChangeWhileRunning(t *testing.T) {
 	within := func(what string, ok func() bool) {
 		t.Helper()
 		begin := time.Now()
-		lab.Eventually(t, 8*time.Second, what, ok)
+		lab.Eventually(t, 30*time.Second, what, ok)
 		t.Logf("%s after %s", what, time.Since(begin).Round(10*time.Millisecond))
 	}
 	if !login(alice) || !login(bob) {
@@ -440,7 +440,7 @@ func TestCurlLogsIn(t *testing.T) {
 		out, _ := exec.Command("curl", append([]string{"-si", "-m", "20", "--noproxy", "*", "--cacert", d.caFile}, args...)...).CombinedOutput()
 		return string(out)
 	}
-	lab.Eventually(t, 8*time.Second, "the token is known", func() bool {
+	lab.Eventually(t, 30*time.Second, "the token is known", func() bool {
 		return strings.HasPrefix(curl("-H", "Authorization: Bearer "+token, url+"/"), "HTTP/1.1 200 ")
 	})
 	bearer := []string{"-H", "Authorization: Bearer " + token}

@@ -103,7 +103,7 @@ func guessed(t *testing.T, d *doors, good *talk, scheme string, length time.Dura
 	spent, before := d.CPU(t), d.Scrape(t)
 	begun := time.Now()
 	end := guessing(t, scheme+"://"+d.at[scheme], length+2*time.Second)
-	lab.Eventually(t, 5*time.Second, "the flood has begun", func() bool {
+	lab.Eventually(t, 30*time.Second, "the flood has begun", func() bool {
 		return d.Scrape(t).Shed("auth-attempts") > before.Shed("auth-attempts")+1000
 	})
 	flooded := p99(t, length, func() { ask(t, good) })

@@ -77,7 +77,7 @@ func TestDescriptorExhaustion(t *testing.T) {
 	for _, c := range flood {
 		c.Close()
 	}
-	lab.Eventually(t, 2*time.Second, "serves again when the flood has ended", func() bool {
+	lab.Eventually(t, 30*time.Second, "serves again when the flood has ended", func() bool {
 		resp, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Get("http://" + s.HTTP + "/")
 		if err != nil {
 			return false
@@ -111,7 +111,7 @@ func TestAcceptErrors(t *testing.T) {
 			k.ask(t)
 			before = append(before, k)
 			served := 0
-			for end := time.Now().Add(20 * time.Second); served < 5; {
+			for end := time.Now().Add(time.Minute); served < 5; {
 				c, err := net.DialTimeout("tcp", s.HTTP, time.Second)
 				if err != nil {
 					t.Fatal(err)

@@ -65,7 +65,7 @@ func TestStalledReadersOfALargeFile(t *testing.T) {
 			c, warm := open(over)
 			io.CopyN(io.Discard, warm.Body, 1<<20)
 			c.Close()
-			lab.Eventually(t, 5*time.Second, "nobody is there", func() bool { return s.Scrape(t)["weir_connections"] == 0 })
+			lab.Eventually(t, 30*time.Second, "nobody is there", func() bool { return s.Scrape(t)["weir_connections"] == 0 })
 			before, descriptors := s.RSS(t), s.Descriptors(t)
 
 			var answers []*http.Response
@@ -111,7 +111,7 @@ func TestStalledReadersOfALargeFile(t *testing.T) {
 			for _, c := range conns {
 				c.Close()
 			}
-			lab.Eventually(t, 5*time.Second, "nobody is left", func() bool { return s.Scrape(t)["weir_connections"] == 0 && s.Descriptors(t) <= descriptors+2 }) // each loop has the file
+			lab.Eventually(t, 30*time.Second, "nobody is left", func() bool { return s.Scrape(t)["weir_connections"] == 0 && s.Descriptors(t) <= descriptors+2 }) // each loop has the file
 		})
 	}
 	if m := s.Scrape(t); m["weir_sendfile_bytes_total"] < float64((readers-1)*size) {

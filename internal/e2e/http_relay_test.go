@@ -279,7 +279,7 @@ func TestHTTPServersComeAndGo(t *testing.T) {
 	ports := lab.FreePorts(t, 8)
 	serve := func(addr, name string) *http.Server {
 		var ln net.Listener
-		lab.Eventually(t, 5*time.Second, "the port is free", func() bool {
+		lab.Eventually(t, 30*time.Second, "the port is free", func() bool {
 			var err error
 			ln, err = net.Listen("tcp", addr)
 			return err == nil
@@ -479,7 +479,7 @@ func TestHTTPRelayOutOfDescriptors(t *testing.T) {
 		c.Close()
 	}
 	open = nil
-	lab.Eventually(t, 5*time.Second, "served again", func() bool {
+	lab.Eventually(t, 30*time.Second, "served again", func() bool {
 		resp, err := http.Get("http://" + front)
 		if err != nil {
 			return false

@@ -41,7 +41,7 @@ func TestIdleConnectionsAreSmall(t *testing.T) {
 			t.Fatalf("connection %d: %v", len(conns), err)
 		}
 	}
-	lab.Eventually(t, 5*time.Second, "all are open", func() bool { return s.Scrape(t)["weir_connections"] == float64(n) })
+	lab.Eventually(t, 30*time.Second, "all are open", func() bool { return s.Scrape(t)["weir_connections"] == float64(n) })
 	m := s.Scrape(t)
 	each := float64(s.RSS(t)-before) / float64(n)
 	heap := (m["go_memstats_heap_inuse_bytes"] - warm["go_memstats_heap_inuse_bytes"]) / float64(n)

@@ -268,7 +268,7 @@ func TestTLSPassthrough(t *testing.T) {
 			t.Error("not counted")
 		}
 		a.start(t)
-		lab.Eventually(t, 5*time.Second, "served again", func() bool {
+		lab.Eventually(t, 30*time.Second, "served again", func() bool {
 			c, _, err := asks(front, "a.example", ca)
 			if err == nil {
 				c.Close()

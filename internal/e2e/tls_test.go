@@ -358,13 +358,13 @@ func TestCertificatesAreReloaded(t *testing.T) {
 	cert, key := s.ca.Files(t, "localhost")
 	install(cert, key)
 	s.Signal(t, syscall.SIGHUP)
-	lab.Eventually(t, 5*time.Second, "the new certificate is shown", func() bool { return serialNow() != first })
+	lab.Eventually(t, 30*time.Second, "the new certificate is shown", func() bool { return serialNow() != first })
 	second := serialNow()
 
 	cert, _ = s.ca.Files(t, "localhost")
 	install(cert, key) // the key of another one
 	s.Signal(t, syscall.SIGHUP)
-	lab.Eventually(t, 5*time.Second, "the bad pair is told of", func() bool { return strings.Contains(s.Log(), "certificate_reload_failed") })
+	lab.Eventually(t, 30*time.Second, "the bad pair is told of", func() bool { return strings.Contains(s.Log(), "certificate_reload_failed") })
 	if got := serialNow(); got != second {
 		t.Errorf("a bad pair replaced a good one: %s", got)
 	}
@@ -416,7 +416,7 @@ func TestIdleTLSConnectionsAreSmall(t *testing.T) {
 	for range n {
 		conns = append(conns, ask())
 	}
-	lab.Eventually(t, 5*time.Second, "all are open", func() bool { return s.Scrape(t)["weir_connections"] == float64(n) })
+	lab.Eventually(t, 30*time.Second, "all are open", func() bool { return s.Scrape(t)["weir_connections"] == float64(n) })
 	resident := func() float64 { return float64(s.RSS(t)-before) / float64(n) }
 	atOnce := resident()
 	limit := time.Now().Add(10 * time.Second)
@@ -490,7 +490,7 @@ func TestProxySpoof(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
-		lab.Eventually(t, 5*time.Second, "haproxy listens", func() bool {
+		lab.Eventually(t, 30*time.Second, "haproxy listens", func() bool {
 			c, err := net.Dial("tcp", front)
 			if err == nil {
 				c.Close()
