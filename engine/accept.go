@@ -5,9 +5,9 @@ import (
 	"net/netip"
 	"time"
 
-	"github.com/panjf2000/gnet/v2/pkg/netpoll"
 	"golang.org/x/sys/unix"
 
+	"weir/engine/epoll"
 	"weir/engine/service"
 	"weir/guard"
 )
@@ -83,7 +83,7 @@ const (
 
 func (l *loop) gather(ln *listener) {
 	if !l.draining && !l.resting(ln) {
-		_ = l.p.Delete(ln.fd)
+		_ = l.p.Remove(ln.fd)
 		l.timers.push(timer{at: l.g.Now().Add(gatherFor), ln: ln})
 	}
 }
@@ -116,7 +116,7 @@ func (l *loop) admit(ln *listener, fd int) {
 	c := l.newConn()
 	gen := c.gen
 	*c = conn{loop: l, gen: gen, ln: ln, fd: fd, id: id, peer: peer, lowat: 1, wants: wantRead}
-	if err := l.p.AddRead(&netpoll.PollAttachment{FD: fd}, false); err != nil {
+	if err := l.p.Add(fd, epoll.In); err != nil {
 		l.g.Gone(id)
 		*c = conn{loop: l, gen: gen, state: gone}
 		l.spareConn = append(l.spareConn, c)
@@ -194,7 +194,7 @@ func (l *loop) rest(ln *listener) {
 		return
 	}
 	ln.backoff = min(max(2*ln.backoff, backoffMin), backoffMax)
-	_ = l.p.Delete(ln.fd)
+	_ = l.p.Remove(ln.fd)
 	l.timers.push(timer{at: l.g.Now().Add(ln.backoff), ln: ln})
 }
 
@@ -215,7 +215,7 @@ func (l *loop) listen(ln *listener) {
 	if l.spareFD < 0 {
 		l.openSpare()
 	}
-	if err := l.p.AddRead(&netpoll.PollAttachment{FD: ln.fd}, false); err != nil {
+	if err := l.p.Add(ln.fd, epoll.In); err != nil {
 		l.rest(ln)
 	}
 }
@@ -225,7 +225,7 @@ func (ln *listener) close(l *loop) {
 	if ln.fd < 0 {
 		return
 	}
-	_ = l.p.Delete(ln.fd)
+	_ = l.p.Remove(ln.fd)
 	_ = unix.Close(ln.fd)
 	ln.fd = -1
 }

@@ -4,9 +4,9 @@ import (
 	"encoding/binary"
 	"unsafe"
 
-	"github.com/panjf2000/gnet/v2/pkg/netpoll"
 	"golang.org/x/sys/unix"
 
+	"weir/engine/epoll"
 	"weir/engine/service"
 	"weir/guard/mono"
 )
@@ -23,7 +23,7 @@ func (c *conn) Dial(t service.Target, h service.UpstreamHandler) (service.Upstre
 	l.count.upDialled++
 	fd, why := l.connect(t)
 	if why == service.EndNone {
-		if err := l.p.AddReadWrite(&netpoll.PollAttachment{FD: fd}, false); err != nil {
+		if err := l.p.Add(fd, epoll.In|epoll.Out); err != nil {
 			closeSocket(fd)
 			why = service.EndDescriptors // the kernel is out of memory for its watch list
 		}

@@ -3,9 +3,8 @@
 // answer.
 //
 // Each loop has its own listening sockets (SO_REUSEPORT), its own connections and its own half of
-// the guard, so nothing on the way of a frame takes a lock. The loops run on gnet's
-// pkg/netpoll.Poller, with a connection layer of our own in the place of gnet.Run: decision 0001
-// says why.
+// the guard, so nothing on the way of a frame takes a lock. Why connections are our own, in the place of
+// gnet.Run, and how a loop waits: decisions 0001 and 0022.
 //
 // Where to look: listen.go binds, accept.go lets in, opening.go takes what comes before the first
 // frame (PROXY header, ClientHello), shake.go has TLS handshakes computed, secure.go decrypts, read.go
@@ -23,9 +22,9 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/panjf2000/gnet/v2/pkg/netpoll"
 	"golang.org/x/sys/unix"
 
+	"weir/engine/epoll"
 	"weir/guard"
 )
 
@@ -185,14 +184,14 @@ func (e *Engine) newLoop(no int) (*loop, error) {
 	l.due = l.overdue
 	l.shakes.max = max(1, e.cfg.MaxHandshakes/e.cfg.Loops)
 	var err error
-	if l.p, err = netpoll.OpenPoller(); err != nil {
+	if l.p, err = epoll.Open(); err != nil {
 		return nil, fmt.Errorf("start loop %d: %w", no, err)
 	}
 	if l.timerFD, err = unix.TimerfdCreate(unix.CLOCK_MONOTONIC, unix.TFD_NONBLOCK|unix.TFD_CLOEXEC); err != nil {
 		l.timerFD = -1
 		return l, fmt.Errorf("start loop %d: %w", no, os.NewSyscallError("timerfd_create", err))
 	}
-	if err := l.p.AddRead(&netpoll.PollAttachment{FD: l.timerFD}, false); err != nil {
+	if err := l.p.Add(l.timerFD, epoll.In); err != nil {
 		return l, fmt.Errorf("start loop %d: %w", no, err)
 	}
 	l.g = e.g.Loop(e.cfg.Guard.MaxConns)

@@ -2,26 +2,26 @@ package engine
 
 import (
 	"net/http"
+	"runtime"
 	"runtime/debug"
 	"sync"
 	"time"
 
-	"github.com/panjf2000/gnet/v2/pkg/errors"
-	"github.com/panjf2000/gnet/v2/pkg/netpoll"
-	"github.com/panjf2000/gnet/v2/pkg/queue"
 	"golang.org/x/sys/unix"
 
+	"weir/engine/epoll"
 	"weir/engine/service"
 	"weir/guard"
 	"weir/guard/mono"
 )
 
 const (
-	readBytes   = 64 << 10         // one read; the loop has one such buffer, connections have none
-	turnFrames  = 32               // frames of one connection served before the others have their turn
-	turnTimers  = 64               // deadlines looked at before sockets have their turn again
-	turnTime    = time.Millisecond // for what earlier turns left over, before sockets have theirs
-	turnAccepts = 64               // connections taken from one listener before the others have their turn
+	readBytes   = 64 << 10             // one read; the loop has one such buffer, connections have none
+	turnFrames  = 32                   // frames of one connection served before the others have their turn
+	turnTimers  = 64                   // deadlines looked at before sockets have their turn again
+	turnTime    = time.Millisecond     // for what earlier turns left over, before sockets have theirs
+	turnAccepts = 64                   // connections taken from one listener before the others have their turn
+	yieldAfter  = 4 * time.Millisecond // Go's scheduler has a turn when it had none for so long: decision 0022
 	tick        = 1 << 24 * time.Nanosecond
 )
 
@@ -31,7 +31,7 @@ type loop struct {
 	// Any goroutine.
 	e    *Engine
 	no   int
-	p    *netpoll.Poller
+	p    *epoll.Poller
 	gate sync.RWMutex // held for reading by who wakes the loop
 	deaf bool         // the poller is closed; written under gate
 
@@ -66,9 +66,11 @@ type loop struct {
 	timerFD    int
 	armed      mono.Time // when the timer rings; 0: it does not
 	timers     timers
-	again      []turn // connections with units left over from their turn, in order
-	spareTurns []turn // the other array of again
-	soon       bool   // something was left over: the timer is to ring at once
+	again      []turn    // connections with units left over from their turn, in order
+	spareTurns []turn    // the other array of again
+	yielded    mono.Time // when Go's scheduler last had its turn
+	handed     bool      // another goroutine was given something to do
+	soon       bool      // something was left over: the timer is to ring at once
 	due        func(guard.ID, guard.Reason)
 	spareFD    int
 	draining   bool
@@ -90,16 +92,9 @@ type turn struct {
 }
 
 // run serves until the loop is told to stop.
-func (l *loop) run() error {
-	err := l.p.Polling(func(fd int, ev netpoll.IOEvent, _ netpoll.IOFlags) error {
-		l.event(fd, ev)
-		if l.stopped {
-			return errors.ErrEngineShutdown
-		}
-		return nil
-	})
-	if l.stopped {
-		err = nil
+func (l *loop) run() (err error) {
+	for !l.stopped && err == nil {
+		err = l.turn()
 	}
 	l.release()
 	l.e.snapMu.Lock()
@@ -108,10 +103,41 @@ func (l *loop) run() error {
 	return err
 }
 
+// turn waits and handles what has come, under one reading of the clock. Go's scheduler has its turn before,
+// when somebody was given work that may be next on this processor, and every few milliseconds: it takes a
+// goroutine that it has not seen for 10 ms for one that hogs its processor, and goes after it.
+func (l *loop) turn() error {
+	if now := l.g.Now(); l.handed || now > l.yielded.Add(yieldAfter) {
+		l.handed, l.yielded = false, now
+		runtime.Gosched()
+	}
+	n, err := l.p.Wait()
+	if err != nil {
+		return err
+	}
+	l.g.Turn(mono.Now())
+	for i := 0; i < n && !l.stopped; i++ {
+		fd, ev := l.p.At(i)
+		if fd < 0 {
+			l.p.Tasks(l.task)
+			continue
+		}
+		l.event(fd, ev)
+	}
+	l.arm()
+	return nil
+}
+
+// task runs what another goroutine wants done.
+func (l *loop) task(f func()) {
+	if !l.stopped {
+		l.g.Turn(mono.Now())
+		f()
+	}
+}
+
 // event handles one descriptor's events.
 func (l *loop) event(fd int, ev uint32) {
-	l.g.Turn(mono.Now())
-	defer l.arm()
 	if fd < len(l.byFD) {
 		if c := l.byFD[fd]; c != nil {
 			l.wake(c, ev)
@@ -250,7 +276,7 @@ func (l *loop) settle(c *conn) {
 
 // onTimer runs what is due: what earlier turns left over, the guard's deadlines, the loop's own
 // timers. Each has a bound, and what it leaves over comes back through the poller, after the
-// sockets that are ready. (A task by Trigger would not: the poller runs tasks until none is left.)
+// sockets that are ready.
 func (l *loop) onTimer() {
 	var b [8]byte
 	if n, _ := read(l.timerFD, b[:]); n == 0 {
@@ -337,14 +363,6 @@ func (l *loop) resume(c *conn) {
 	l.proceed(c)
 }
 
-// ended is what a task returns: the poller stops when the loop has.
-func (l *loop) ended() error {
-	if l.stopped {
-		return errors.ErrEngineShutdown
-	}
-	return nil
-}
-
 // do runs f on the loop, or not at all when the loop has ended. Any goroutine.
 func (l *loop) do(f func()) {
 	l.gate.RLock()
@@ -352,12 +370,7 @@ func (l *loop) do(f func()) {
 	if l.deaf {
 		return
 	}
-	_ = l.p.Trigger(queue.HighPriority, func(any) error {
-		l.g.Turn(mono.Now())
-		f()
-		l.arm()
-		return l.ended()
-	}, nil)
+	l.p.Do(f)
 }
 
 // httpDate is the time as HTTP writes it, made once a second.

@@ -157,6 +157,7 @@ func (l *loop) step(sh *shake, in []byte) bool {
 		l:    l,
 		then: func(p any, stack []byte) { l.stepped(sh, p, stack) },
 	}
+	l.handed = true
 	if !l.e.shakers.submit(j, !first) {
 		sh.running = false
 		l.drop(sh.c, guard.ShedHandshakes)

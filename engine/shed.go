@@ -304,6 +304,7 @@ func (l *loop) announce(e Event) {
 	if r == guard.OK {
 		e.Count = l.count.logins
 	}
+	l.handed = true
 	l.e.cfg.Events(e)
 	s.dropped = 0
 }

@@ -3,10 +3,10 @@ package engine
 import (
 	"net/netip"
 
-	"github.com/panjf2000/gnet/v2/pkg/netpoll"
 	"github.com/valyala/bytebufferpool"
 	"golang.org/x/sys/unix"
 
+	"weir/engine/epoll"
 	"weir/engine/service"
 	"weir/guard"
 	"weir/guard/mono"
@@ -540,19 +540,17 @@ func (l *loop) wantUpstream(u *upstream) {
 
 // watch has the poller watch a descriptor for w, for which it is registered already.
 func (l *loop) watch(fd int, w interest) error {
-	pa := netpoll.PollAttachment{FD: fd}
-	switch w {
-	case wantRead:
-		return l.p.ModRead(&pa, false)
-	case wantRead | wantWrite:
-		return l.p.ModReadWrite(&pa, false)
+	events := epoll.Edge // nothing: a reset is still noticed, once
+	if w != 0 {
+		events = 0
 	}
-	// The poller cannot change to write only, nor to nothing. For nothing it watches writing
-	// edge-triggered: one idle wake, and then a reset is still noticed.
-	if err := l.p.Delete(fd); err != nil {
-		return err
+	if w&wantRead != 0 {
+		events |= epoll.In
 	}
-	return l.p.AddWrite(&pa, w == 0)
+	if w&wantWrite != 0 {
+		events |= epoll.Out
+	}
+	return l.p.Modify(fd, events)
 }
 
 // Fail is service.Conn's.

@@ -109,6 +109,7 @@ func (l *loop) stepUp(u *upstream, b []byte) {
 	s.steps++
 	s.running = true
 	gen, hs, feed, out := u.gen, s.hs, s.feed, s.out
+	l.handed = true
 	if !l.pool.submit(job{func() { hs.Step(feed.B, &out.B) }, l, func(p any, stack []byte) { l.steppedUp(u, s, gen, p, stack) }}, s.steps > 1) {
 		s.running = false
 		l.lost(u, service.EndBusy)

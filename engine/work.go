@@ -116,6 +116,7 @@ func (c *conn) Work(f, done func()) bool {
 		return false
 	}
 	gen := c.gen
+	l.handed = true
 	if !l.pool.submit(job{f, l, func(p any, stack []byte) { c.worked(gen, done, p, stack) }}, false) {
 		l.count.shed[guard.ShedWork]++
 		l.tell(guard.ShedWork, c.peer.Addr(), c.ln, "", nil)

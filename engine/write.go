@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"github.com/panjf2000/gnet/v2/pkg/netpoll"
 	"golang.org/x/sys/unix"
 
 	"weir/engine/service"
@@ -220,22 +219,8 @@ func (l *loop) want(c *conn) {
 	if w == c.wants {
 		return
 	}
-	pa := netpoll.PollAttachment{FD: c.fd}
-	var err error
-	switch w {
-	case wantRead:
-		err = l.p.ModRead(&pa, false)
-	case wantRead | wantWrite:
-		err = l.p.ModReadWrite(&pa, false)
-	default:
-		// The poller cannot change to write only, nor to nothing. For nothing it watches writing
-		// edge-triggered: one idle wake, and then a reset is still noticed.
-		if err = l.p.Delete(c.fd); err == nil {
-			err = l.p.AddWrite(&pa, w == 0)
-		}
-	}
 	c.wants = w
-	if err != nil { // the kernel is out of memory for its watch list
+	if err := l.watch(c.fd, w); err != nil { // the kernel is out of memory for its watch list
 		l.drop(c, guard.ShedMemory)
 	}
 }
