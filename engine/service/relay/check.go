@@ -39,9 +39,8 @@ func (p *Pool) checkOn(ctx context.Context) {
 func (p *Pool) judge(s *server, n int, err error) int {
 	switch down := s.down.Load(); {
 	case down == (err != nil):
-		if !down {
-			s.fails.Store(0)
-			s.until.Store(0) // clients need not find out
+		if !down && p.cfg.TLS == nil {
+			s.succeeded(p) // clients need not find out; by TLS they must
 		}
 		return 0
 	case err != nil:
