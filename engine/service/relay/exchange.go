@@ -18,6 +18,7 @@ type exchange struct {
 	in    http1.ResponseDecoder
 	up    service.Upstream
 	srv   *server // that up goes to, for its count of connections
+	trial int64   // of srv, see Pool.pick
 	tried [tries]*server
 	head  []byte // the request head as it is passed on, as long as it may have to be sent (again)
 	what  http1.Asked
@@ -92,6 +93,7 @@ func (x *exchange) dropHead() {
 func (x *exchange) gone() {
 	if x.srv != nil {
 		x.srv.open.Add(-1)
+		x.srv.spared(x.trial)
 		x.srv = nil
 	}
 	x.up = nil
@@ -104,14 +106,14 @@ func (x *exchange) dial(why service.Ending) {
 		if x.tried[i] != nil {
 			continue
 		}
-		srv := o.pool.pick(&o.turn, x.tried[:i])
+		srv, trial := o.pool.pick(&o.turn, x.tried[:i])
 		if srv == nil {
 			break
 		}
 		x.tried[i] = srv
 		srv.open.Add(1)
-		x.srv = srv
-		if !x.fresh && x.adopt() {
+		x.srv, x.trial = srv, trial
+		if !x.fresh && trial == 0 && x.adopt() {
 			return
 		}
 		if x.up, why = c.Dial(srv.target(o.pool, c), x); x.up != nil {

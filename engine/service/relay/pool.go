@@ -67,7 +67,9 @@ type Change struct {
 }
 
 // ejectFor is how long a server that clients cannot connect to is left out: long enough to spare the
-// clients that come meanwhile, short enough that nobody notices when it comes back.
+// clients that come meanwhile, short enough that nobody notices when it comes back. Then one client
+// tries it, and for as long again nobody else: where packets are lost each of those who try waits for
+// ConnectTimeout, and if all did that came until the first had failed, half of all clients would.
 const ejectFor = time.Second
 
 // mostAddresses bounds what one name may stand for.
@@ -257,23 +259,42 @@ func (s *server) target(p *Pool, c service.Conn) service.Target {
 // proxyHeader is the longest header that is sent: version 1 with two IPv6 addresses.
 const proxyHeader = 107
 
-// pick chooses a server that is up and was not tried, nil when there is none. It takes no lock.
-func (p *Pool) pick(turn *uint, tried []*server) (best *server) {
+// pick chooses a server that is up and was not tried, nil when there is none. trial is not 0 when it
+// has been left out, and this client is the one to try it: server.spared follows. It takes no lock.
+func (p *Pool) pick(turn *uint, tried []*server) (best *server, trial int64) {
 	list := *p.servers.Load()
 	*turn++
 	for i := range list {
 		s := list[(*turn+uint(i))%uint(len(list))]
-		if !p.up(s) || contains(tried, s) {
+		if s.down.Load() || contains(tried, s) {
 			continue
 		}
+		if until := s.until.Load(); until != 0 {
+			now := int64(time.Since(p.begun))
+			if now < until {
+				continue
+			}
+			if trial = now + int64(ejectFor); s.until.CompareAndSwap(until, trial) {
+				return s, trial
+			}
+			continue // somebody else tries it
+		}
 		if p.cfg.Balance == RoundRobin {
-			return s
+			return s, 0
 		}
 		if best == nil || s.open.Load() < best.open.Load() {
 			best = s
 		}
 	}
-	return best
+	return best, 0
+}
+
+// spared lets the next client try a server when the one that was to has gone before it knew: who
+// comes and goes at once would keep the server out for ever. Where the trial has ended it does nothing.
+func (s *server) spared(trial int64) {
+	if trial != 0 {
+		s.until.CompareAndSwap(trial, 1)
+	}
 }
 
 func contains(list []*server, s *server) bool {
@@ -285,7 +306,7 @@ func contains(list []*server, s *server) bool {
 	return false
 }
 
-// up reports whether clients may be given to s. The clock is read only for one that has been left out.
+// up reports whether a client may be given to s. The clock is read only for one that has been left out.
 func (p *Pool) up(s *server) bool {
 	if s.down.Load() {
 		return false
@@ -295,7 +316,7 @@ func (p *Pool) up(s *server) bool {
 }
 
 // failed notes that a client could not connect. One that has been left out before is left out again
-// at once: a single client is enough to try it.
+// at once.
 func (s *server) failed(p *Pool, why service.Ending) {
 	if !why.Before() {
 		return // our own trouble

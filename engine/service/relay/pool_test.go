@@ -29,7 +29,7 @@ func open(t *testing.T, cfg Config) *Pool {
 // names are the servers picked in n turns.
 func names(p *Pool, turn *uint, n int) (list []string) {
 	for range n {
-		s := p.pick(turn, nil)
+		s, _ := p.pick(turn, nil)
 		if s == nil {
 			return append(list, "none")
 		}
@@ -96,7 +96,7 @@ func TestEjection(t *testing.T) {
 		list[1].failed(p, service.EndRefused)
 		list[1].failed(p, service.EndRefused)
 		list[1].failed(p, service.EndRefused)
-		if s := p.pick(&turn, nil); s != nil {
+		if s, _ := p.pick(&turn, nil); s != nil {
 			t.Errorf("%s is down", s.name)
 		}
 		time.Sleep(ejectFor)
@@ -192,7 +192,7 @@ func TestHealthChecks(t *testing.T) {
 		t.Fatalf("%+v", c)
 	}
 	var turn uint
-	if p.pick(&turn, nil) != nil {
+	if s, _ := p.pick(&turn, nil); s != nil {
 		t.Error("picked")
 	}
 	if ln, err = net.Listen("tcp", addr); err != nil {
@@ -203,7 +203,7 @@ func TestHealthChecks(t *testing.T) {
 	if c := <-changes; !c.Up {
 		t.Fatalf("%+v", c)
 	}
-	if p.pick(&turn, nil) == nil {
+	if s, _ := p.pick(&turn, nil); s == nil {
 		t.Error("not picked")
 	}
 }

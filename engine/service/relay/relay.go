@@ -70,6 +70,7 @@ type link struct {
 	c     service.Conn
 	up    service.Upstream
 	srv   *server // that up goes to, for its count of connections
+	trial int64   // of srv, see Pool.pick
 	tried [tries]*server
 	pours bool   // the client's bytes too
 	asked bool   // a unit was passed on: what comes next is taken for its answer
@@ -90,17 +91,17 @@ func (k *link) dial(why service.Ending) {
 		if k.tried[i] != nil {
 			continue
 		}
-		s := k.o.pool.pick(&k.o.turn, k.tried[:i])
+		s, trial := k.o.pool.pick(&k.o.turn, k.tried[:i])
 		if s == nil {
 			break
 		}
 		k.tried[i] = s
+		k.srv, k.trial = s, trial
 		s.open.Add(1)
 		if k.up, why = k.c.Dial(s.target(k.o.pool, k.c), k); k.up != nil {
-			k.srv = s
 			return
 		}
-		s.open.Add(-1)
+		k.gone()
 		s.failed(k.o.pool, why)
 		if !why.Before() {
 			break
@@ -153,6 +154,7 @@ func (k *link) Ended(_ service.Upstream, why service.Ending) {
 func (k *link) gone() {
 	if k.srv != nil {
 		k.srv.open.Add(-1)
+		k.srv.spared(k.trial)
 		k.srv, k.up = nil, nil
 	}
 }
