@@ -2,19 +2,22 @@
 // attempt and is told when one succeeds; it knows no protocol and no password. A fixed amount of
 // memory, a few atomic operations an attempt, no lock.
 //
-// Three buckets count attempts that have not succeeded:
+// Buckets count attempts that have not succeeded:
 //
 //   - of the source, for whatever account: who tries one password on many accounts;
+//   - of the networks that the source is in, with larger shares: who does so from many addresses of one;
 //   - of the pair of account and source: who tries many passwords on one account;
 //   - of the account, from all sources that it has not been logged in from of late: who tries from many addresses.
 //
-// The last one must not lock the owner out, so it is not asked for a source that has logged in to
-// this account within Config.Remember. Such a source has its own two buckets left, like everybody.
+// Neither the networks' nor the last one must lock the owner out, so they are not asked for a source
+// that has logged in to this account within Config.Remember. Such a source has its own two buckets
+// left, like everybody.
 // What it cannot do: an owner at a new address, while a flood of guesses keeps the account's bucket
 // empty, waits for a token beside the flood; and whoever shares the owner's address shares the
 // pair's bucket.
 //
 // Sources are those of the guard: an IPv4 address, or the /64 of an IPv6 address (guard/source).
+// Networks have the guard's shares too.
 package attempts
 
 import (
@@ -40,7 +43,8 @@ type Rate struct {
 type Config struct {
 	// Source limits one source on all accounts. Default 20, then 20 a minute: a person who
 	// mistypes, behind an address with others. Too high and one machine tries a common password on
-	// every account; too low and an office is shut out on Monday morning.
+	// every account; too low and an office is shut out on Monday morning. A network has a multiple: 16
+	// times for an IPv4 /24, 8 for an IPv6 /56, 32 for a /48.
 	Source Rate
 	// Pair limits one source on one account. Default 5, then 2 a minute: 2,900 guesses a day.
 	Pair Rate
@@ -50,8 +54,8 @@ type Config struct {
 	// Remember is how long a source that has logged in to an account is exempt from Account.
 	// Default 30 days, at most 45.
 	Remember time.Duration
-	// Places is how many sources, pairs and accounts each are kept, a power of two from 64 to 2^24.
-	// Default 65,536: 512 KiB for each of the three tables and 512 KiB for who has logged in. When
+	// Places is how many sources, networks, pairs and accounts each are kept, a power of two from 64 to
+	// 2^24. Default 65,536: 512 KiB for each of the four tables and 512 KiB for who has logged in. When
 	// there are more, those are forgotten that have failed least.
 	Places int
 }
@@ -94,10 +98,11 @@ const (
 	BySource             // the source has failed too often
 	ByPair               // the source has failed too often on this account
 	ByAccount            // the account was failed on too often by strangers
+	ByPrefix             // a network of the source has failed too often
 )
 
 // String is a short word for logs and metrics.
-func (w Why) String() string { return [...]string{"ok", "source", "pair", "account"}[w&3] }
+func (w Why) String() string { return [...]string{"ok", "source", "pair", "account", "prefix"}[w] }
 
 // Limiter counts the attempts of a whole server. Its methods may be called by any goroutine. Clocks
 // of callers may be a second apart (bucket.Slack).
@@ -105,7 +110,22 @@ type Limiter struct {
 	seed                  maphash.Seed
 	sources               source.Hash
 	source, pair, account *bucket.Table
+	wide                  *bucket.Table // of networks; an attempt takes as many tokens as wide says
 	known                 known
+}
+
+// wholes is how many tokens of Limiter.wide stand for one of Limiter.source.
+const wholes = 32
+
+// wide are the prefixes beyond a source's own that attempts are counted at, those of guard.WiderShare:
+// what an attempt takes there of wholes times what a source has. A household has a /56 for nothing, a
+// small site a /48: 256 and 65,536 sources.
+var wide = [source.Families][]struct {
+	bits   int
+	tokens uint64
+}{
+	source.V4: {{24, wholes / 16}},
+	source.V6: {{56, wholes / 8}, {48, wholes / 32}},
 }
 
 // New makes a Limiter, or panics where Validate has an error.
@@ -133,18 +153,20 @@ func New(c Config) *Limiter {
 		return bucket.New(c.Places, bucket.Limit{Tokens: int64(r.Tokens), Per: r.Per, Burst: int64(r.Burst)}, lane)
 	}
 	l := &Limiter{seed: maphash.MakeSeed(), sources: source.NewHash(), source: table(c.Source, 0), pair: table(c.Pair, 1), account: table(c.Account, 2)}
+	l.wide = table(Rate{c.Source.Tokens * wholes, c.Source.Per, c.Source.Burst * wholes}, 0)
 	l.known = known{sets: make([][ways]atomic.Uint64, c.Places/ways), remember: uint32(c.Remember / tick)}
 	return l
 }
 
 // Bytes is the memory that the Limiter occupies.
 func (l *Limiter) Bytes() int64 {
-	return l.source.Bytes() + l.pair.Bytes() + l.account.Bytes() + int64(len(l.known.sets))*ways*8
+	return l.source.Bytes() + l.wide.Bytes() + l.pair.Bytes() + l.account.Bytes() + int64(len(l.known.sets))*ways*8
 }
 
 // Sweep forgets what has passed; to be called every few seconds, or more often.
 func (l *Limiter) Sweep(now mono.Time) {
 	l.source.Sweep(now)
+	l.wide.Sweep(now)
 	l.pair.Sweep(now)
 	l.account.Sweep(now)
 }
@@ -166,19 +188,50 @@ func (l *Limiter) May(src source.Key, account string, now mono.Time) Why {
 	if !l.source.Allow(&hs, 1, now) {
 		return BySource
 	}
+	stranger := account == "" || !l.known.has(ofAccount, ofPair, now)
+	if stranger && !l.networks(src, now) {
+		l.source.Refund(&hs, 1, now)
+		return ByPrefix
+	}
 	if account == "" {
 		return OK
 	}
-	if !l.pair.Allow(&hp, 1, now) {
-		l.source.Refund(&hs, 1, now)
-		return ByPair
-	}
-	if !l.known.has(ofAccount, ofPair, now) && !l.account.Allow(&ha, 1, now) {
-		l.source.Refund(&hs, 1, now)
+	why := ByPair
+	if l.pair.Allow(&hp, 1, now) {
+		if !stranger || l.account.Allow(&ha, 1, now) {
+			return OK
+		}
+		why = ByAccount
 		l.pair.Refund(&hp, 1, now)
-		return ByAccount
 	}
-	return OK
+	l.source.Refund(&hs, 1, now)
+	if stranger {
+		l.refundNetworks(src, len(wide[src.Family]), now)
+	}
+	return why
+}
+
+// networks asks for an attempt of the networks that a source is in: all of them, or none is charged.
+func (l *Limiter) networks(src source.Key, now mono.Time) bool {
+	for i, w := range wide[src.Family] {
+		if h := l.network(src, w.bits); !l.wide.Allow(&h, w.tokens, now) {
+			l.refundNetworks(src, i, now)
+			return false
+		}
+	}
+	return true
+}
+
+// refundNetworks gives back what the first n networks were charged.
+func (l *Limiter) refundNetworks(src source.Key, n int, now mono.Time) {
+	for _, w := range wide[src.Family][:n] {
+		h := l.network(src, w.bits)
+		l.wide.Refund(&h, w.tokens, now)
+	}
+}
+
+func (l *Limiter) network(src source.Key, bits int) bucket.Handle {
+	return bucket.HandleOf(l.sources.Sum2(src.Wide(bits).Bits, uint64(bits)<<8|uint64(src.Family)))
 }
 
 // Passed says that an attempt that May has let on has succeeded: what it was charged is given back,
@@ -197,12 +250,16 @@ func (l *Limiter) Withdrawn(src source.Key, account string, now mono.Time) {
 	ofSource, ofPair, ofAccount := l.hashes(src, account)
 	h := bucket.HandleOf(ofSource)
 	l.source.Refund(&h, 1, now)
+	stranger := account == "" || !l.known.has(ofAccount, ofPair, now)
+	if stranger {
+		l.refundNetworks(src, len(wide[src.Family]), now)
+	}
 	if account == "" {
 		return
 	}
 	h = bucket.HandleOf(ofPair)
 	l.pair.Refund(&h, 1, now)
-	if !l.known.has(ofAccount, ofPair, now) {
+	if stranger {
 		h = bucket.HandleOf(ofAccount)
 		l.account.Refund(&h, 1, now)
 	}

@@ -218,7 +218,7 @@ func TestSideBySideIsNoMore(t *testing.T) {
 
 func TestMemoryIsFixedAndNothingAllocates(t *testing.T) {
 	l := New(Config{})
-	if l.Bytes() != 4*512<<10 {
+	if l.Bytes() != 5*512<<10 {
 		t.Errorf("%d bytes", l.Bytes())
 	}
 	n := 0
