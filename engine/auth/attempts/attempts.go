@@ -239,6 +239,12 @@ func (l *Limiter) network(src source.Key, bits int) bucket.Handle {
 // shares the address buys no guesses.
 func (l *Limiter) Passed(src source.Key, account string, now mono.Time) {
 	l.Withdrawn(src, account, now)
+	l.Met(src, account, now)
+}
+
+// Met says that a source has proved to be an account's without an attempt that May was asked for: the
+// account knows it from now on.
+func (l *Limiter) Met(src source.Key, account string, now mono.Time) {
 	if account != "" {
 		_, ofPair, ofAccount := l.hashes(src, account)
 		l.known.add(ofAccount, ofPair, now)

@@ -110,15 +110,18 @@ func (s *webSession) byPassword(c service.Conn, b64 []byte) (login accounts.Logi
 	}
 	done := s.checked
 	s.checked = nil
+	src, limits := s.source(c)
+	limits = limits && o.cfg.Limiter != nil
 	switch {
 	case ok:
+		if limits && s.told != key {
+			o.cfg.Limiter.Met(src, prepared, now) // where it has to be hashed again, it is not among strangers
+		}
 		s.tell(c, login, basicScheme, key)
 		return login, known
 	case done != nil && done.key == key: // it was hashed, and is wrong, or not good any more
 		return login, s.failed(c, prepared, basicScheme)
 	}
-	src, limits := s.source(c)
-	limits = limits && o.cfg.Limiter != nil
 	familiar := limits && o.cfg.Limiter.Knows(src, prepared, now)
 	if !o.cfg.Hasher.begin(familiar) {
 		return login, s.queue(c, prepared, key, familiar) // it is no attempt yet
