@@ -180,7 +180,7 @@ func (l *Limiter) hashes(src source.Key, account string) (ofSource, ofPair, ofAc
 }
 
 // May asks for an attempt of a source on an account, "" when it is not known which: then only the
-// source counts. It is charged at once, so that a thousand attempts side by side are no more than
+// source and its networks count. It is charged at once, so that a thousand attempts side by side are no more than
 // one after another; who is refused is not charged.
 func (l *Limiter) May(src source.Key, account string, now mono.Time) Why {
 	ofSource, ofPair, ofAccount := l.hashes(src, account)

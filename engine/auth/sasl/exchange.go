@@ -321,11 +321,15 @@ func (x *Exchange) token(msg string) ([]byte, Failure) {
 		return nil, f
 	case signed && x.tls == nil:
 		return nil, NeedsTLS
+	}
+	// One that is right costs no attempt: nobody guesses 256 bits, and neighbours who fail must not keep
+	// its owner out.
+	login, ok := x.server.cfg.Accounts().Token([]byte(shown), x.server.cfg.Now())
+	switch {
+	case ok:
 	case x.gate != nil && !x.gate.May(""):
 		return nil, TooMany
-	}
-	login, ok := x.server.cfg.Accounts().Token([]byte(shown), x.server.cfg.Now())
-	if !ok {
+	default:
 		return nil, Denied
 	}
 	r := Result{Login: login, Mechanism: Token, Signed: signed}
@@ -346,12 +350,8 @@ func (x *Exchange) token(msg string) ([]byte, Failure) {
 const TokenExporter = "EXPORTER-weir-session-v1"
 
 func (x *Exchange) pass(r Result) {
-	if x.gate != nil {
-		account := r.Account
-		if r.Mechanism == Token {
-			account = ""
-		}
-		x.gate.Passed(account)
+	if x.gate != nil && r.Mechanism != Token {
+		x.gate.Passed(r.Account)
 	}
 	x.result, x.state, x.scram = r, passed, nil
 }

@@ -397,10 +397,22 @@ func TestTheGateIsAskedOnceAndFirst(t *testing.T) {
 			t.Errorf("%+v: %q, %v", c.who, got, err)
 		}
 	}
-	g := &gate{}
-	x := serverOf(t, Config{}).Begin(channel(1), g)
-	if _, _, err := x.Step(encode("AUTH "+Token, goodToken)); err != nil || strings.Join(g.told, " ") != "may  passed " || x.Name() != "user" {
-		t.Errorf("%v, %q", err, g.told)
+	// Of tokens only those that are wrong are attempts: who fails beside their owner keeps nobody out.
+	for _, c := range []struct {
+		token  string
+		refuse bool
+		want   string
+		err    error
+	}{
+		{goodToken, true, "", nil},
+		{goodToken[1:], false, "may ", Denied},
+		{goodToken[1:], true, "may ", TooMany},
+	} {
+		g := &gate{refuse: c.refuse}
+		x := serverOf(t, Config{}).Begin(channel(1), g)
+		if _, _, err := x.Step(encode("AUTH "+Token, c.token)); err != c.err || strings.Join(g.told, " ") != c.want || (err == nil) != (x.Name() == "user") {
+			t.Errorf("token, refused %v: %v, %q, %q", c.refuse, err, g.told, x.Name())
+		}
 	}
 }
 

@@ -68,7 +68,8 @@ type Exporter interface {
 type Gate interface {
 	// May is asked once an exchange, when the account's name is known and before anything is
 	// answered that took knowing it: whether this attempt may go on. It counts as failed from then
-	// on. account is prepared; "" for a token, and for a name that none can have.
+	// on. account is prepared; "" for a token that is wrong, and for a name that none can have. One that
+	// is right is no attempt, and it is not asked.
 	May(account string) bool
 	// Passed says that the attempt that May has let on has succeeded.
 	Passed(account string)
