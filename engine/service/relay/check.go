@@ -2,34 +2,54 @@ package relay
 
 import (
 	"context"
+	"maps"
 	"net"
 	"sync"
 	"time"
 )
 
-// checkOn connects to every server again and again and says which of them are up.
+// checkOn connects to every server again and again and says which of them are up. One that takes its time
+// keeps none of the others waiting; it is not asked again meanwhile.
 func (p *Pool) checkOn(ctx context.Context) {
+	type outcome struct {
+		s   *server
+		err error
+	}
+	outcomes := make(chan outcome)
+	under := map[*server]bool{} // a check is under way
 	streak := map[*server]int{} // checks in a row that went otherwise than the server stands
+	var all sync.WaitGroup
+	defer all.Wait()
+	tick := time.NewTicker(p.cfg.Check)
+	defer tick.Stop()
 	for {
 		list := *p.servers.Load()
-		errs := make([]error, len(list))
-		var all sync.WaitGroup
-		for i, s := range list {
-			all.Go(func() { errs[i] = p.check(ctx, s) })
-		}
-		all.Wait()
-		if ctx.Err() != nil {
-			return
-		}
-		now := map[*server]int{}
-		for i, s := range list {
-			if n := p.judge(s, streak[s], errs[i]); n > 0 {
-				now[s] = n
+		maps.DeleteFunc(streak, func(s *server, _ int) bool { return !contains(list, s) })
+		for _, s := range list {
+			if under[s] {
+				continue
 			}
+			under[s] = true
+			all.Go(func() {
+				o := outcome{s, p.check(ctx, s)}
+				select {
+				case outcomes <- o:
+				case <-ctx.Done():
+				}
+			})
 		}
-		streak = now // and what is gone is forgotten
-		if !sleep(ctx, p.cfg.Check) {
-			return
+		for next := false; !next; {
+			select {
+			case o := <-outcomes:
+				delete(under, o.s)
+				if contains(list, o.s) {
+					streak[o.s] = p.judge(o.s, streak[o.s], o.err)
+				}
+			case <-tick.C:
+				next = true
+			case <-ctx.Done():
+				return
+			}
 		}
 	}
 }

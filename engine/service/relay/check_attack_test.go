@@ -4,8 +4,11 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"net"
+	"syscall"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"weir/engine/service"
 )
@@ -42,4 +45,61 @@ func TestChecksThatSeeLessThanClients(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestASlowCheckDelaysNoOther has one server take no packets, so that each check of it lasts a second, and
+// another one go away.
+func TestASlowCheckDelaysNoOther(t *testing.T) {
+	lost := takesNoMore(t)
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	changes := make(chan Change, 64)
+	p := open(t, Config{To: []string{lost, ln.Addr().String()}, Check: 20 * time.Millisecond, Fall: 10, Tell: func(c Change) { changes <- c }})
+	time.Sleep(100 * time.Millisecond)
+	gone := time.Now()
+	ln.Close()
+	for c := range changes {
+		if c.Server != lost {
+			break
+		}
+	}
+	if took := time.Since(gone); took > 7*time.Second { // 10 checks of 20 ms, or of a second and more
+		t.Errorf("it took %v to see that a server has gone", took)
+	}
+	if up := p.Status()[1].Up; up {
+		t.Error("it is up")
+	}
+}
+
+// takesNoMore is the address of a server whose queue is full: the kernel drops what else would connect.
+func takesNoMore(t *testing.T) string {
+	t.Helper()
+	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { syscall.Close(fd) })
+	if err := syscall.Bind(fd, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Listen(fd, 0); err != nil {
+		t.Fatal(err)
+	}
+	sa, err := syscall.Getsockname(fd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := fmt.Sprintf("127.0.0.1:%d", sa.(*syscall.SockaddrInet4).Port)
+	for range 8 {
+		c, err := net.DialTimeout("tcp", addr, 300*time.Millisecond)
+		if err != nil {
+			return addr
+		}
+		t.Cleanup(func() { c.Close() })
+	}
+	t.Skip("this kernel takes more connections than were asked for")
+	return ""
 }
