@@ -18,6 +18,7 @@ import (
 	terminal "golang.org/x/term"
 
 	"weir/engine/auth/accounts"
+	"weir/internal/say"
 )
 
 // accountCommand is one of the commands that change a file of accounts: "weir user add". They run and
@@ -95,7 +96,7 @@ func (call *accountCall) parse(args []string) (*accountCommand, error) {
 	}
 	name := args[0] + " " + args[1]
 	wrong := func(what string) error {
-		return &usageError{shown(name) + ": " + what + "; weir " + args[0] + " -help tells more"}
+		return say.Usage(say.Shown(name) + ": " + what + "; weir " + args[0] + " -help tells more")
 	}
 	var c *accountCommand
 	for i := range accountCommands {
@@ -120,7 +121,7 @@ func (call *accountCall) parse(args []string) (*accountCommand, error) {
 		if err := fs.Parse(rest); errors.Is(err, flag.ErrHelp) {
 			return nil, err
 		} else if err != nil {
-			return nil, lineError(err)
+			return nil, say.LineError(err, nil)
 		}
 		if fs.NArg() == 0 {
 			break
@@ -142,7 +143,7 @@ func printAccountHelp(w io.Writer) {
 	for i := range accountCommands {
 		c := &accountCommands[i]
 		fmt.Fprintf(w, "\n  %s\n", c.usage())
-		for _, line := range wrap(c.help+".", 70) {
+		for _, line := range say.Wrap(c.help+".", 70) {
 			fmt.Fprintf(w, "        %s\n", line)
 		}
 	}
@@ -255,7 +256,7 @@ func tokenIssue(call *accountCall) error {
 	if call.expires != "never" {
 		d, err := time.ParseDuration(call.expires)
 		if err != nil || d < time.Minute || d > 100*365*24*time.Hour {
-			return &wrongValue{"-expires", call.expires, "must be a duration such as 720h, 1m to 876000h, or never"}
+			return say.Wrong("-expires", call.expires, "must be a duration such as 720h, 1m to 876000h, or never")
 		}
 		expires = call.now.Add(d)
 	}

@@ -12,6 +12,7 @@ import (
 	"weir/internal/alerts"
 	"weir/internal/events"
 	"weir/internal/metrics"
+	"weir/internal/say"
 )
 
 // alertPatience is how long the end of the process waits for receivers.
@@ -27,13 +28,13 @@ func (s *settings) checkAlerts(g given) error {
 	if len(s.alerts.urls) == 0 {
 		for _, flag := range []string{"alert-rule", "alert-secret-file"} {
 			if s.asksFor(g, flag) {
-				return &usageError{g.where(flag) + ": nobody is told without -alert-url; give it, or leave this out"}
+				return say.Usage(g.where(flag) + ": nobody is told without -alert-url; give it, or leave this out")
 			}
 		}
 		return nil
 	}
 	if err := alerts.CheckRules(s.alerts.rules); err != nil {
-		return &usageError{g.where("alert-rule") + ": " + err.Error()}
+		return say.Usage(g.where("alert-rule") + ": " + err.Error())
 	}
 	return nil
 }
@@ -47,7 +48,7 @@ func (a *alerting) config() (alerts.Config, error) {
 	}
 	var err error
 	if cfg.Secret, err = alerts.ReadSecret(a.secretFile); err != nil {
-		return cfg, fmt.Errorf("-alert-secret-file %s: %w", shown(a.secretFile), root(err))
+		return cfg, fmt.Errorf("-alert-secret-file %s: %w", say.Shown(a.secretFile), root(err))
 	}
 	return cfg, nil
 }
@@ -126,7 +127,7 @@ func testAlerts(args []string, stdout, stderr io.Writer) int {
 	case err != nil:
 		return complain(stderr, err)
 	case len(s.alerts.urls) == 0:
-		return complain(stderr, &usageError{"alert test: whom to tell? give -alert-url"})
+		return complain(stderr, say.Usage("alert test: whom to tell? give -alert-url"))
 	}
 	cfg, err := s.alerts.config()
 	if err != nil {

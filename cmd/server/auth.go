@@ -16,6 +16,7 @@ import (
 	"weir/engine/service"
 	"weir/guard/mono"
 	"weir/internal/events"
+	"weir/internal/say"
 )
 
 // authSchemes are those whose listeners can ask who somebody is.
@@ -93,7 +94,7 @@ func (l *listener) checkAuth(s *settings) string {
 	if !web {
 		for _, text := range a.scope {
 			if r, err := gate.ParseRule(text); err == nil && (r.Prefix != "" || r.Method != "") {
-				return "scope " + shown(text) + ": paths and methods are HTTP's"
+				return "scope " + say.Shown(text) + ": paths and methods are HTTP's"
 			}
 		}
 		if len(a.scope) > 1 {

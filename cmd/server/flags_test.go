@@ -14,6 +14,7 @@ import (
 	"weir/engine"
 	"weir/guard"
 	"weir/guard/bucket"
+	"weir/internal/say"
 )
 
 // testMachine stands for the machine in tests, so that nothing depends on the real one.
@@ -333,7 +334,7 @@ func TestWrongValueNamesItsFlagAndRange(t *testing.T) {
 			return // a banana is as good a name as others
 		}
 		_, err := parse([]string{"-" + r.name + "=banana"})
-		var wrong *wrongValue
+		var wrong *say.WrongValue
 		shown := "banana"
 		if r.secret {
 			shown = "(hidden)"

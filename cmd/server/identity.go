@@ -11,6 +11,7 @@ import (
 	"weir/internal/acme"
 	"weir/internal/events"
 	"weir/internal/metrics"
+	"weir/internal/say"
 )
 
 // identity is what the server shows of itself to clients that speak TLS: certificates from files,
@@ -56,7 +57,7 @@ func openIdentity(s *settings, h hooks) (*identity, error) {
 		if l := &s.listeners[i]; l.isTLS() {
 			if id.tls[l.name], err = id.store.TLS(l.policy()); err != nil {
 				id.close()
-				return nil, fmt.Errorf("-listen %s: %w", shown(l.text), err)
+				return nil, fmt.Errorf("-listen %s: %w", say.Shown(l.text), err)
 			}
 		}
 	}
@@ -131,11 +132,11 @@ func fileAdvice(err error) error {
 	var file *certs.FileError
 	if errors.As(err, &file) {
 		flag := map[string]string{certs.RoleCert: "-cert", certs.RoleKey: "-key", certs.RoleClientCA: "-tls-client-ca"}[file.Role]
-		return fmt.Errorf("%s %s: %w", flag, shown(file.Path), file.Err)
+		return fmt.Errorf("%s %s: %w", flag, say.Shown(file.Path), file.Err)
 	}
 	var setting *acme.SettingError
 	if errors.As(err, &setting) {
-		return fmt.Errorf("-acme-%s %s: %w", setting.Setting, shown(setting.Path), setting.Err)
+		return fmt.Errorf("-acme-%s %s: %w", setting.Setting, say.Shown(setting.Path), setting.Err)
 	}
 	return err
 }

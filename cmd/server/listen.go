@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"weir/internal/events"
+	"weir/internal/say"
 )
 
 // schemes are the protocols that -listen can name, as wire.go knows them; those of tlsSchemes have
@@ -48,15 +49,15 @@ func (l *listener) isTLS() bool { return l.scheme != l.protocol() }
 // nothing for all addresses. from is how to call the flag, -listen or where it stands. FLAG is a flag
 // whose row has a limit, and overrides base; lists can be given several times. name= is the listener's
 // name. Nothing wrong is nil.
-func parseListen(from, text string, base limits) (listener, *wrongValue) {
+func parseListen(from, text string, base limits) (listener, *say.WrongValue) {
 	l := listener{text: text, limits: base}
 	bare, query, _ := strings.Cut(text, "?")
-	wrong := func(must string) (listener, *wrongValue) { return l, &wrongValue{from, text, must} }
+	wrong := func(must string) (listener, *say.WrongValue) { return l, say.Wrong(from, text, must) }
 
 	var rest string
 	var ok bool
 	if l.scheme, rest, ok = strings.Cut(bare, "://"); !ok || !slices.Contains(schemes, l.scheme) {
-		return wrong("must be SCHEME://HOST:PORT or SCHEME://unix:/PATH, with " + oneOf(schemes))
+		return wrong("must be SCHEME://HOST:PORT or SCHEME://unix:/PATH, with " + say.OneOf(schemes))
 	}
 	if path, isUnix := strings.CutPrefix(rest, "unix:"); isUnix {
 		l.network, l.address = "unix", path
@@ -84,26 +85,26 @@ func parseListen(from, text string, base limits) (listener, *wrongValue) {
 	}
 	for _, key := range slices.Sorted(maps.Keys(params)) {
 		values := params[key]
-		where := from + " " + shown(bare) + ": " + shown(key)
+		where := from + " " + say.Shown(bare) + ": " + say.Shown(key)
 		r := rowNamed(key)
 		isList := r != nil && r.limit != nil && r.isList()
 		if len(values) > 1 && !isList {
-			return l, &wrongValue{where, values[1], "is given twice"}
+			return l, say.Wrong(where, values[1], "is given twice")
 		}
 		if key == "name" {
 			if !isName(values[0]) {
-				return l, &wrongValue{where, values[0], "must be 1 to 40 of a-z, 0-9, dot, dash and underscore"}
+				return l, say.Wrong(where, values[0], "must be 1 to 40 of a-z, 0-9, dot, dash and underscore")
 			}
 			l.name = values[0]
 			continue
 		}
 		switch {
 		case r == nil || r.limit == nil:
-			return l, &wrongValue{where, values[0], "no such parameter; those marked [listener] in -help can be given here"}
+			return l, say.Wrong(where, values[0], "no such parameter; those marked [listener] in -help can be given here")
 		case !r.fits(l.scheme):
-			return l, &wrongValue{where, values[0], "is for " + r.forSchemes() + " only"}
+			return l, say.Wrong(where, values[0], "is for "+r.forSchemes()+" only")
 		case key == "proxy-from" && l.network == "unix":
-			return l, &wrongValue{where, values[0], "peers on a unix socket have no address that could be in a network"}
+			return l, say.Wrong(where, values[0], "peers on a unix socket have no address that could be in a network")
 		}
 		field := r.limit(&l.limits)
 		switch list := field.(type) { // instead of base's, not behind it
@@ -117,7 +118,7 @@ func parseListen(from, text string, base limits) (listener, *wrongValue) {
 		}
 		for _, v := range values {
 			if must := r.store(field, v); must != "" {
-				return l, &wrongValue{where, v, must}
+				return l, say.Wrong(where, v, must)
 			}
 		}
 	}

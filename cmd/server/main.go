@@ -12,6 +12,8 @@ import (
 	"os"
 	"slices"
 	"strings"
+
+	"weir/internal/say"
 )
 
 const (
@@ -67,8 +69,8 @@ func isHelp(arg string) bool {
 // complain says in one line what is wrong, and returns the exit code for it.
 func complain(stderr io.Writer, err error) int {
 	fmt.Fprintf(stderr, "weir: %v\n", err)
-	var wrong *wrongValue
-	var usage *usageError
+	var wrong *say.WrongValue
+	var usage *say.UsageError
 	if errors.As(err, &wrong) || errors.As(err, &usage) {
 		return exitUsage
 	}

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"io"
 	"strings"
+
+	"weir/internal/say"
 )
 
 const helpHead = `weir sheds floods and slow attacks on event loops.
@@ -38,7 +40,7 @@ func printHelp(w io.Writer) {
 			if r.limit != nil {
 				text += " [listener]"
 			}
-			for _, line := range wrap(text, 70) {
+			for _, line := range say.Wrap(text, 70) {
 				fmt.Fprintf(w, "        %s\n", line)
 			}
 		}
@@ -64,7 +66,7 @@ func (r *row) defaultText() string {
 func (r *row) rangeText() string {
 	switch r.kind {
 	case word:
-		return oneOf(r.words)
+		return say.OneOf(r.words)
 	case toggle, text, listURLs, prefixes, names, files:
 		return ""
 	}
@@ -97,19 +99,4 @@ func printConfig(w io.Writer, s *settings) {
 			}
 		}
 	}
-}
-
-// wrap breaks text into lines of at most width bytes, at spaces.
-func wrap(text string, width int) (lines []string) {
-	line := ""
-	for _, w := range strings.Fields(text) {
-		if line != "" && len(line)+1+len(w) > width {
-			lines, line = append(lines, line), ""
-		}
-		if line != "" {
-			line += " "
-		}
-		line += w
-	}
-	return append(lines, line)
 }

@@ -6,6 +6,7 @@ import (
 	"weir/guard"
 	"weir/guard/mono"
 	"weir/internal/metrics"
+	"weir/internal/say"
 )
 
 // What one of each costs, in bytes, rounded up. A test of the engine holds the first.
@@ -37,20 +38,20 @@ func engineTerms(s *settings) []term {
 	if s.hasTLS() {
 		buffers += tlsLoop
 	}
-	terms := []term{{fmt.Sprintf("connections, %s x %d B", grouped(conns), idleConn), conns * idleConn}}
+	terms := []term{{fmt.Sprintf("connections, %s x %d B", say.Grouped(conns), idleConn), conns * idleConn}}
 	terms = append(terms, tlsTerms(s, conns)...)
 	if s.hasFiles() {
 		n := int64(s.maxOpenFiles) + loops*mostNotes
-		terms = append(terms, term{fmt.Sprintf("files, %s known x %s", grouped(n), sizeText(knownFile)), n * knownFile})
+		terms = append(terms, term{fmt.Sprintf("files, %s known x %s", say.Grouped(n), say.Size(knownFile)), n * knownFile})
 	}
 	if s.hasUploads() {
 		n := int64(s.maxUploads)
-		terms = append(terms, term{fmt.Sprintf("uploads, %s x %s, and their sources", grouped(n), sizeText(oneUpload)), n*oneUpload + uploadSources(s)})
+		terms = append(terms, term{fmt.Sprintf("uploads, %s x %s, and their sources", say.Grouped(n), say.Size(oneUpload)), n*oneUpload + uploadSources(s)})
 	}
 	terms = append(terms, relayTerms(s, conns)...)
 	return append(terms,
 		bufferTerm(s, conns),
-		term{fmt.Sprintf("loops, %d x (%s of buffers, 16 B a connection)", loops, sizeText(buffers)), loops * (buffers + 16*conns)},
+		term{fmt.Sprintf("loops, %d x (%s of buffers, 16 B a connection)", loops, say.Size(buffers)), loops * (buffers + 16*conns)},
 		term{"log and event queues", logQueues},
 	)
 }
@@ -66,7 +67,7 @@ func relayTerms(s *settings, conns int64) []term {
 	if there == 0 {
 		return nil
 	}
-	terms := []term{{fmt.Sprintf("connections to servers behind, %s x %d B", grouped(there), relayed), there * relayed}}
+	terms := []term{{fmt.Sprintf("connections to servers behind, %s x %d B", say.Grouped(there), relayed), there * relayed}}
 	var kept int64
 	for i := range s.listeners {
 		if l := &s.listeners[i]; l.relaysHTTP() {
@@ -74,7 +75,7 @@ func relayTerms(s *settings, conns int64) []term {
 		}
 	}
 	if kept = min(kept, int64(s.machine.descriptors)); kept > 0 {
-		terms = append(terms, term{fmt.Sprintf("connections kept to servers behind, %s x %d B", grouped(kept), relayed), kept * relayed})
+		terms = append(terms, term{fmt.Sprintf("connections kept to servers behind, %s x %d B", say.Grouped(kept), relayed), kept * relayed})
 	}
 	return terms
 }
@@ -96,8 +97,8 @@ func tlsTerms(s *settings, conns int64) []term {
 	}
 	open := min(int64(s.engine.MaxHandshakes), there)
 	return []term{
-		{fmt.Sprintf("TLS connections, %s x %s", grouped(there), sizeText(secured)), there * secured},
-		{fmt.Sprintf("TLS handshakes, %s x %s", grouped(open), sizeText(handshake)), open * handshake},
+		{fmt.Sprintf("TLS connections, %s x %s", say.Grouped(there), say.Size(secured)), there * secured},
+		{fmt.Sprintf("TLS handshakes, %s x %s", say.Grouped(open), say.Size(handshake)), open * handshake},
 	}
 }
 
@@ -121,7 +122,7 @@ func bufferTerm(s *settings, conns int64) term {
 		}
 		each = max(each, holds)
 	}
-	t := term{fmt.Sprintf("partial frames and output, %s x %s", grouped(conns), sizeAbout(each)), conns * each}
+	t := term{fmt.Sprintf("partial frames and output, %s x %s", say.Grouped(conns), say.SizeAbout(each)), conns * each}
 	if most := s.engine.MaxBuffered; most > 0 && most < t.bytes {
 		t = term{t.name + ", bounded by max-buffered", most}
 	}

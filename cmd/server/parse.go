@@ -9,17 +9,12 @@ import (
 	"os"
 	"strings"
 
-	"github.com/peterbourgon/ff/v3"
+	"weir/internal/say"
 
-	"weir/internal/events"
+	"github.com/peterbourgon/ff/v3"
 )
 
 const envPrefix = "WEIR"
-
-// usageError is a command line that cannot be read, apart from wrong values.
-type usageError struct{ text string }
-
-func (e *usageError) Error() string { return e.text }
 
 // given is what the operator said, by flag.
 type given map[string]said
@@ -41,7 +36,7 @@ func (g given) where(name string) string {
 // parser reads one or all of the three places where flags are given.
 type parser struct {
 	given given
-	bad   *wrongValue              // the first wrong value
+	bad   *say.WrongValue          // the first wrong value
 	place func(name string) string // how to name a flag of the place that is being read
 }
 
@@ -67,7 +62,7 @@ func (v *flagValue) Set(value string) error {
 	r := v.row
 	pieces, where := r.pieces(value), v.p.place(r.name)
 	if len(pieces) == 0 {
-		v.p.bad = &wrongValue{where, value, "must not be empty"}
+		v.p.bad = say.Wrong(where, value, "must not be empty")
 		return v.p.bad
 	}
 	for _, piece := range pieces {
@@ -84,7 +79,7 @@ func (v *flagValue) Set(value string) error {
 }
 
 // wrong says what is wrong with a value by itself, nil for nothing.
-func (r *row) wrong(where, value string) *wrongValue {
+func (r *row) wrong(where, value string) *say.WrongValue {
 	scratch := settings{limits: defaultLimits()}
 	if r.kind == listURLs {
 		_, wrong := parseListen(where, value, scratch.limits)
@@ -94,7 +89,7 @@ func (r *row) wrong(where, value string) *wrongValue {
 		if r.secret {
 			value = "(hidden)"
 		}
-		return &wrongValue{where, value, must}
+		return say.Wrong(where, value, must)
 	}
 	return nil
 }
@@ -109,7 +104,7 @@ func (p *parser) flagSet() *flag.FlagSet {
 }
 
 // parse reads args, the environment and the file. Who gives a flag wins in this order. Its errors
-// are one line each: flag.ErrHelp, a *wrongValue or a *usageError for what the operator typed, and
+// are one line each: flag.ErrHelp, a *say.WrongValue or a *say.UsageError for what the operator typed, and
 // others for a file that cannot be read.
 func parse(args []string) (given, error) {
 	// The command line alone, so that what comes later is known to be elsewhere.
@@ -121,9 +116,9 @@ func parse(args []string) (given, error) {
 	case line.bad != nil:
 		return nil, line.bad
 	case err != nil:
-		return nil, lineError(err)
+		return nil, say.LineError(err, span)
 	case fs.NArg() > 0:
-		return nil, &usageError{shown(fs.Arg(0)) + ": flags begin with a dash, commands are user, token and alert test; -help lists them"}
+		return nil, say.Usage(say.Shown(fs.Arg(0)) + ": flags begin with a dash, commands are user, token and alert test; -help lists them")
 	}
 
 	all := &parser{given: given{}}
@@ -150,7 +145,7 @@ func parse(args []string) (given, error) {
 func (p *parser) readFile(r io.Reader, set func(name, value string) error) error {
 	file, no := p.given["config"].values[0], 0
 	p.place = func(name string) string { return fmt.Sprintf("%s:%d: %s", file, no, name) }
-	wrong := func(name, what string) error { return &usageError{p.place(name) + ": " + what} }
+	wrong := func(name, what string) error { return say.Usage(p.place(name) + ": " + what) }
 	lines := bufio.NewScanner(r)
 	for lines.Scan() {
 		no++
@@ -168,7 +163,7 @@ func (p *parser) readFile(r io.Reader, set func(name, value string) error) error
 		r := rowNamed(name)
 		switch {
 		case r == nil:
-			return wrong(shown(name), "no such flag; -help lists them")
+			return wrong(say.Shown(name), "no such flag; -help lists them")
 		case name == "config":
 			return wrong(name, "a file cannot name another one")
 		case value == "" && r.kind == toggle:
@@ -186,36 +181,29 @@ func (p *parser) readFile(r io.Reader, set func(name, value string) error) error
 	return nil
 }
 
-// lineError puts what package flag says about the command line into one line with a hint.
-func lineError(err error) error {
-	said := err.Error()
-	if name, ok := strings.CutPrefix(said, "flag provided but not defined: "); ok {
-		return &usageError{events.Clean(name, 80) + ": no such flag; -help lists them"}
+// span is what a flag takes, "" for no flag.
+func span(flag string) string {
+	if r := rowNamed(flag); r != nil {
+		return r.span()
 	}
-	if name, ok := strings.CutPrefix(said, "flag needs an argument: "); ok {
-		if r := rowNamed(strings.TrimPrefix(name, "-")); r != nil && r.span() != "" {
-			return &usageError{name + ": needs a value: " + r.span()}
-		}
-		return &usageError{name + ": needs a value; -help tells more"}
-	}
-	return &usageError{events.Clean(said, 160) + "; -help lists the flags"}
+	return ""
 }
 
 func fileError(name string, err error) error {
-	var usage *usageError
+	var usage *say.UsageError
 	switch {
 	case errors.As(err, &usage):
 		return usage
 	case errors.Is(err, os.ErrNotExist):
-		return fmt.Errorf("-config %s: there is no such file; name another one or leave -config out", shown(name))
+		return fmt.Errorf("-config %s: there is no such file; name another one or leave -config out", say.Shown(name))
 	case errors.Is(err, os.ErrPermission):
-		return fmt.Errorf("-config %s: may not be read by this user; change its mode or owner", shown(name))
+		return fmt.Errorf("-config %s: may not be read by this user; change its mode or owner", say.Shown(name))
 	}
 	var path *os.PathError
 	if errors.As(err, &path) {
 		err = path.Err
 	}
-	return fmt.Errorf("-config %s: %w", shown(name), err)
+	return fmt.Errorf("-config %s: %w", say.Shown(name), err)
 }
 
 // envName is the environment variable of a flag.

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"weir/engine/service/relay"
+	"weir/internal/say"
 )
 
 // passScheme is of listeners that relay TLS without opening it, by the name that the client asks for.
@@ -43,7 +44,7 @@ func (l *listener) checkPass() string {
 	if l.scheme != passScheme {
 		for _, to := range r.to {
 			if name, _, _ := relay.ParseRoute(to); name != "" || to == bySNI {
-				return "to " + shown(to) + ": servers by name are for " + passScheme + ":// only"
+				return "to " + say.Shown(to) + ": servers by name are for " + passScheme + ":// only"
 			}
 		}
 		return ""

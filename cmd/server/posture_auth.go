@@ -8,6 +8,7 @@ import (
 
 	"weir/engine/auth/accounts"
 	"weir/engine/auth/attempts"
+	"weir/internal/say"
 )
 
 // inTheClear reports whether others on the way can read a login at a listener.
@@ -42,7 +43,7 @@ func passwords() practice {
 			if p.users != nil {
 				n = len(p.users.Accounts())
 			}
-			return fmt.Sprintf("%s, kept as SCRAM-SHA-256 verifiers; at one account %d may fail a minute", several(n, "account"), perMinute(p.s.attempts.Account))
+			return fmt.Sprintf("%s, kept as SCRAM-SHA-256 verifiers; at one account %d may fail a minute", say.Several(n, "account"), perMinute(p.s.attempts.Account))
 		},
 		rules: []rule{
 			unasked(),
@@ -71,13 +72,13 @@ func passwords() practice {
 				state: stateWeak, when: fmt.Sprintf("`auth-account-rate` or `auth-pair-rate` is %d or more", fastGuesses), change: "-auth-account-rate -auth-pair-rate",
 				process: func(p *posture) string {
 					if n := max(perMinute(p.s.attempts.Account), perMinute(p.s.attempts.Pair)); p.s.hasAuth() && n >= fastGuesses {
-						return fmt.Sprintf("%s guesses a minute at one account are a million a day", grouped(int64(n)))
+						return fmt.Sprintf("%s guesses a minute at one account are a million a day", say.Grouped(int64(n)))
 					}
 					return ""
 				},
 			},
 			{
-				state: stateWeak, when: fmt.Sprintf("an account's password has fewer than %s iterations", grouped(accounts.Iterations)), change: "weir user passwd", advice: true,
+				state: stateWeak, when: fmt.Sprintf("an account's password has fewer than %s iterations", say.Grouped(accounts.Iterations)), change: "weir user passwd", advice: true,
 				process: func(p *posture) string {
 					var weak []string
 					if p.users != nil && p.s.hasAuth() {
@@ -109,7 +110,7 @@ func tokens() practice {
 			if n == 0 {
 				return "none was issued"
 			}
-			return several(n, "token") + ", random, kept as hashes, with an end each"
+			return say.Several(n, "token") + ", random, kept as hashes, with an end each"
 		},
 		rules: []rule{
 			unasked(),
@@ -192,7 +193,7 @@ func authorisation() practice {
 			}
 			text := "nobody is served who has not proved who it is"
 			if len(rules) > 0 {
-				text += "; scope " + shown(strings.Join(rules, ","))
+				text += "; scope " + say.Shown(strings.Join(rules, ","))
 			}
 			return text
 		},
@@ -235,12 +236,4 @@ func authorisation() practice {
 			},
 		},
 	}
-}
-
-// several is a number of things: "1 token", "2 tokens".
-func several(n int, what string) string {
-	if n != 1 {
-		what += "s"
-	}
-	return grouped(int64(n)) + " " + what
 }

@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"weir/internal/say"
 )
 
 // validation is R1. What is relayed as bytes is not looked at: the server behind has to.
@@ -40,7 +42,7 @@ func buffers() practice {
 	return practice{
 		row: "R2", name: "buffers are bounded",
 		on: func(p *posture) string {
-			return p.inForce("max-buffered", "max-out") + fmt.Sprintf("; %s of memory at worst, of %s", sizeAbout(p.worst()), sizeAbout(p.s.machine.memory))
+			return p.inForce("max-buffered", "max-out") + fmt.Sprintf("; %s of memory at worst, of %s", say.SizeAbout(p.worst()), say.SizeAbout(p.s.machine.memory))
 		},
 		rules: []rule{
 			{
@@ -58,7 +60,7 @@ func buffers() practice {
 					if p.s.engine.MaxBuffered <= p.s.machine.memory {
 						return ""
 					}
-					return fmt.Sprintf("all connections may hold %s, and the process may use %s", sizeAbout(p.s.engine.MaxBuffered), sizeAbout(p.s.machine.memory))
+					return fmt.Sprintf("all connections may hold %s, and the process may use %s", say.SizeAbout(p.s.engine.MaxBuffered), say.SizeAbout(p.s.machine.memory))
 				},
 			},
 			{
@@ -68,7 +70,7 @@ func buffers() practice {
 						return ""
 					}
 					return fmt.Sprintf("%s connections may take %s at worst, and the process may use %s",
-						grouped(int64(p.s.engine.Guard.MaxConns)), sizeAbout(p.worst()), sizeAbout(p.s.machine.memory))
+						say.Grouped(int64(p.s.engine.Guard.MaxConns)), say.SizeAbout(p.worst()), say.SizeAbout(p.s.machine.memory))
 				},
 			},
 			{
@@ -77,7 +79,7 @@ func buffers() practice {
 					if b := p.s.engine.MaxBuffered; b == 0 || p.holds(l) <= b/fill {
 						return ""
 					}
-					return fmt.Sprintf("one connection may hold %s, so that few fill max-buffered %s", sizeAbout(p.holds(l)), sizeText(p.s.engine.MaxBuffered))
+					return fmt.Sprintf("one connection may hold %s, so that few fill max-buffered %s", say.SizeAbout(p.holds(l)), say.Size(p.s.engine.MaxBuffered))
 				},
 			},
 		},

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"weir/engine"
+	"weir/internal/say"
 )
 
 // telling is R13.
@@ -17,7 +18,7 @@ func telling() practice {
 	return practice{
 		row: "R13", name: "events and alerts",
 		on: func(p *posture) string {
-			return p.inForce("log-level", "log-to") + "; metrics at " + p.s.admin + "; " + several(len(p.s.alerts.urls), "receiver") + " of alerts"
+			return p.inForce("log-level", "log-to") + "; metrics at " + p.s.admin + "; " + say.Several(len(p.s.alerts.urls), "receiver") + " of alerts"
 		},
 		rules: []rule{
 			{
@@ -62,7 +63,7 @@ func telling() practice {
 					for _, text := range p.s.alerts.urls {
 						u, err := url.Parse(text)
 						if err == nil && strings.HasSuffix(u.Scheme, "http") && !isLoopback(net.JoinHostPort(u.Hostname(), "0")) {
-							return "alerts to " + shown(u.Hostname()) + " are not encrypted"
+							return "alerts to " + say.Shown(u.Hostname()) + " are not encrypted"
 						}
 					}
 					return ""

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"strings"
+
+	"weir/internal/say"
 )
 
 // report is what -check says. Its JSON is documented in docs/operations.md: names stay, new ones may come.
@@ -84,7 +86,7 @@ func (r report) print(w io.Writer) {
 		}
 		head := fmt.Sprintf(columns, v.Row, v.State, v.Practice)
 		for _, text := range texts {
-			for _, line := range wrap(text, whyWidth) {
+			for _, line := range say.Wrap(text, whyWidth) {
 				fmt.Fprintln(w, head+line)
 				head = strings.Repeat(" ", whyStart)
 			}

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"weir/internal/say"
 )
 
 // isPlain reports whether others on the way can read what a listener and its clients say.
@@ -44,7 +46,7 @@ func selfSignedRule() rule {
 func nameOf(c watched) string {
 	name := namesText(c.Names)
 	if len(c.Names) == 0 {
-		name = shown(c.Source)
+		name = say.Shown(c.Source)
 	}
 	if c.clientCA {
 		return "client CA " + name
@@ -90,7 +92,7 @@ func encryption() practice {
 				if c.clientCA || len(c.Names) > 0 {
 					return ""
 				}
-				return "the certificate in " + shown(c.Source) + " has no name in its subjectAltName: clients refuse it"
+				return "the certificate in " + say.Shown(c.Source) + " has no name in its subjectAltName: clients refuse it"
 			}),
 			certRule("a certificate, or a root of the client CA, is close to its end", "-cert -tls-client-ca", true, func(p *posture, c watched) string {
 				if left, soon := c.Expires(p.now); !soon || left < 0 {
@@ -154,7 +156,7 @@ func eavesdropping() practice {
 					if i < 0 {
 						return ""
 					}
-					return fmt.Sprintf("what is relayed goes to %s unencrypted", shown(l.limits.relay.to[i]))
+					return fmt.Sprintf("what is relayed goes to %s unencrypted", say.Shown(l.limits.relay.to[i]))
 				},
 			},
 		},

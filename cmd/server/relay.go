@@ -12,6 +12,7 @@ import (
 	"weir/engine/service/relay"
 	"weir/internal/events"
 	"weir/internal/metrics"
+	"weir/internal/say"
 )
 
 // relaySchemes are those whose listeners can relay; all but http, frames and line do nothing else.
@@ -70,7 +71,7 @@ func (l *listener) checkRelay() string {
 	}
 	for i, to := range l.limits.relay.to {
 		if slices.Contains(l.limits.relay.to[:i], to) {
-			return "to names " + shown(to) + " twice"
+			return "to names " + say.Shown(to) + " twice"
 		}
 	}
 	if l.relaysHTTP() && l.limits.maxHeader+headSlack > int64(l.limits.MaxOut/2) {

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"weir/engine"
-	"weir/internal/events"
+	"weir/internal/say"
 )
 
 // limits are what a listener may have of its own: the engine's, and those of the services.
@@ -130,10 +130,7 @@ func (r *row) forSchemes() string {
 	for i := range list {
 		list[i] += "://"
 	}
-	if len(list) < 2 {
-		return strings.Join(list, "")
-	}
-	return strings.Join(list[:len(list)-1], ", ") + " and " + list[len(list)-1]
+	return say.AllOf(list)
 }
 
 // field is where the row's value goes in s.
@@ -142,26 +139,6 @@ func (r *row) field(s *settings) any {
 		return r.setting(s)
 	}
 	return r.limit(&s.limits)
-}
-
-// wrongValue says which flag has which wrong value, and what would be right.
-type wrongValue struct {
-	where string // the flag, variable, or file and line
-	value string
-	must  string // "must be ..." or another reason
-}
-
-func (e *wrongValue) Error() string {
-	return e.where + " " + shown(e.value) + ": " + e.must
-}
-
-// shown is a value for a one-line message: quoted when it could be misread, cut when it is long.
-func shown(value string) string {
-	shown := events.Clean(value, 80)
-	if shown == "" || strings.ContainsAny(shown, " \t\"'") {
-		return strconv.Quote(shown)
-	}
-	return shown
 }
 
 // store reads value and puts it where field points, or returns what the value must be.
@@ -180,7 +157,7 @@ func (r *row) store(field any, value string) (must string) {
 				return ""
 			}
 		}
-		return "must be " + oneOf(r.words)
+		return "must be " + say.OneOf(r.words)
 	case text:
 		if r.check != nil {
 			if err := r.check(value); err != nil {
@@ -231,21 +208,21 @@ func (r *row) store(field any, value string) (must string) {
 func (r *row) number(value string) (n int64, ok bool) {
 	switch r.kind {
 	case size, byteRate:
-		return parseSize(value)
+		return say.ParseSize(value)
 	case duration:
 		d, err := time.ParseDuration(value)
 		return int64(d), err == nil
 	}
-	return parseCount(value)
+	return say.ParseCount(value)
 }
 
 // numeral writes a number as number reads it.
 func (r *row) numeral(n int64) string {
 	switch r.kind {
 	case size, byteRate:
-		return sizeText(n)
+		return say.Size(n)
 	case duration:
-		return durationText(time.Duration(n))
+		return say.Duration(time.Duration(n))
 	}
 	return strconv.FormatInt(n, 10)
 }
@@ -300,7 +277,7 @@ func (r *row) span() string {
 	case toggle:
 		return "true or false"
 	case word:
-		return oneOf(r.words)
+		return say.OneOf(r.words)
 	default:
 		return ""
 	}
@@ -317,13 +294,6 @@ func (r *row) bounds() string {
 		return "0 (" + r.zero + ")" + to
 	}
 	return "0 (" + r.zero + ") or " + r.numeral(r.min) + to
-}
-
-func oneOf(words []string) string {
-	if len(words) == 1 {
-		return words[0]
-	}
-	return strings.Join(words[:len(words)-1], ", ") + " or " + words[len(words)-1]
 }
 
 // parsePrefix reads a network, or an address as the network of itself alone. Bits beyond the

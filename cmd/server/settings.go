@@ -10,6 +10,7 @@ import (
 	static "weir/engine/service/files"
 	"weir/guard"
 	"weir/internal/acme"
+	"weir/internal/say"
 )
 
 // settings is everything that the flags say.
@@ -60,7 +61,7 @@ func (r *row) mustStore(field any, value string) {
 }
 
 // resolve turns what was given into settings for m: defaults, then the profile, then what was
-// given, then what depends on the machine. Its errors are *wrongValue, but for a machine that
+// given, then what depends on the machine. Its errors are *say.WrongValue, but for a machine that
 // cannot serve at all.
 func resolve(g given, m machine) (*settings, error) {
 	s := &settings{machine: m, engine: engine.Config{Guard: guard.DefaultConfig()}, attempts: attempts.Default()}
@@ -153,9 +154,9 @@ func (s *settings) fitConns(g given) error {
 	case *m == 0:
 		*m = min(room, mostConns)
 	case *m > room:
-		return &wrongValue{g.where("max-conns"), fmt.Sprint(*m), fmt.Sprintf(
+		return say.Wrong(g.where("max-conns"), fmt.Sprint(*m), fmt.Sprintf(
 			"must be 0 (%s) to %d: the limit on open files is %d, and %d are reserved (-fd-reserve)",
-			rowNamed("max-conns").zero, room, s.machine.descriptors, s.engine.FDReserve)}
+			rowNamed("max-conns").zero, room, s.machine.descriptors, s.engine.FDReserve))
 	}
 	return nil
 }
@@ -163,7 +164,7 @@ func (s *settings) fitConns(g given) error {
 // checkTogether reads the listeners and checks what no flag can check alone.
 func (s *settings) checkTogether(g given) error {
 	if n := s.engine.Guard.SourceTable; bits.OnesCount(uint(n)) != 1 {
-		return &wrongValue{g.where("source-table"), fmt.Sprint(n), "must be a power of two, 8 to 67108864"}
+		return say.Wrong(g.where("source-table"), fmt.Sprint(n), "must be a power of two, 8 to 67108864")
 	}
 	if err := checkLimits(&s.limits, g.where("min-rate-grace")); err != nil {
 		return err
@@ -178,19 +179,19 @@ func (s *settings) checkTogether(g given) error {
 		place := l.network + " " + l.address
 		switch {
 		case names[l.name]:
-			return &wrongValue{g.where("listen"), text, "another listener has the same name; give one of them name=WORD"}
+			return say.Wrong(g.where("listen"), text, "another listener has the same name; give one of them name=WORD")
 		case places[place] && !strings.HasSuffix(l.address, ":0"):
-			return &wrongValue{g.where("listen"), text, "another listener has the same address"}
+			return say.Wrong(g.where("listen"), text, "another listener has the same address")
 		}
 		must := l.checkRelay()
 		if must == "" {
 			must = l.checkAuth(s)
 		}
 		if must != "" {
-			return &wrongValue{g.where("listen"), text, must}
+			return say.Wrong(g.where("listen"), text, must)
 		}
 		names[l.name], places[place] = true, true
-		if err := checkLimits(&l.limits, g.where("listen")+" "+shown(text)+": min-rate-grace"); err != nil {
+		if err := checkLimits(&l.limits, g.where("listen")+" "+say.Shown(text)+": min-rate-grace"); err != nil {
 			return err
 		}
 		if l.relays() && l.limits.MaxConns == 0 {
@@ -210,7 +211,7 @@ func (s *settings) checkTogether(g given) error {
 // checkLimits checks limits that depend on each other.
 func checkLimits(l *limits, where string) error {
 	if l.MinRate > 0 && l.MinRateGrace == 0 {
-		return &wrongValue{where, "0", fmt.Sprintf("must not be 0 while min-rate is %d", l.MinRate)}
+		return say.Wrong(where, "0", fmt.Sprintf("must not be 0 while min-rate is %d", l.MinRate))
 	}
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 
 	static "weir/engine/service/files"
 	"weir/internal/metrics"
+	"weir/internal/say"
 )
 
 // filesSchemes are those whose listeners can serve files and take uploads.
@@ -65,7 +66,7 @@ func (s *settings) checkFiles(g given) error {
 	for i := range s.listeners {
 		l := &s.listeners[i]
 		if l.relays() && (l.own(s.limits.files, l.limits.files) || l.own(s.limits.up.dir, l.limits.up.dir)) {
-			return &wrongValue{g.where("listen"), l.text, "relays to a server, and files or uploads are served here: leave out one of the two"}
+			return say.Wrong(g.where("listen"), l.text, "relays to a server, and files or uploads are served here: leave out one of the two")
 		}
 		if !l.speaksFiles() {
 			continue
@@ -74,17 +75,17 @@ func (s *settings) checkFiles(g given) error {
 			for _, name := range need.rows {
 				r := rowNamed(name)
 				if mine := r.inWords(r.limit(&l.limits)); !need.has(l) && mine != r.inWords(r.limit(&s.limits)) {
-					return &wrongValue{g.where("listen") + " " + shown(l.text) + ": " + name, mine, need.what + need.flag + "=DIRECTORY; give it, or leave this out"}
+					return say.Wrong(g.where("listen")+" "+say.Shown(l.text)+": "+name, mine, need.what+need.flag+"=DIRECTORY; give it, or leave this out")
 				}
 			}
 		}
 		if must := l.checkUploads(); must != "" {
-			return &wrongValue{g.where("listen"), l.text, must}
+			return say.Wrong(g.where("listen"), l.text, must)
 		}
 	}
 	for _, flag := range []string{"files", "uploads"} {
 		if r := rowNamed(flag); *r.limit(&s.limits).(*string) != "" && !slices.ContainsFunc(s.listeners, func(l listener) bool { return l.protocol() == "http" }) {
-			return &usageError{g.where(flag) + ": no listener speaks HTTP; add one, such as -listen http://127.0.0.1:8080"}
+			return say.Usage(g.where(flag) + ": no listener speaks HTTP; add one, such as -listen http://127.0.0.1:8080")
 		}
 	}
 	for _, need := range needs {
@@ -95,7 +96,7 @@ func (s *settings) checkFiles(g given) error {
 			r := rowNamed(name)
 			isDefault := r.inWords(r.limit(&s.limits)) == r.inWords(r.limit(&usual)) || s.profile == "bench" && r.bench != ""
 			if !isDefault {
-				return &usageError{g.where(name) + ": " + need.what + "-" + need.flag + "; give it, or leave this out"}
+				return say.Usage(g.where(name) + ": " + need.what + "-" + need.flag + "; give it, or leave this out")
 			}
 		}
 	}
@@ -135,7 +136,7 @@ func openSites(s *settings) (sites, error) {
 		site, err := static.New(cfg)
 		if err != nil {
 			all.close()
-			return nil, fmt.Errorf("-listen %s: files: %w", shown(l.text), err)
+			return nil, fmt.Errorf("-listen %s: files: %w", say.Shown(l.text), err)
 		}
 		stores.opened(site)
 		all[l.name] = site
@@ -153,7 +154,7 @@ func checkSites(s *settings) error {
 		if l.speaksFiles() && l.limits.up.dir != "" {
 			dir, err := os.OpenRoot(l.limits.up.dir)
 			if err != nil {
-				return fmt.Errorf("-listen %s: uploads: %w", shown(l.text), root(err))
+				return fmt.Errorf("-listen %s: uploads: %w", say.Shown(l.text), root(err))
 			}
 			_ = dir.Close()
 		}

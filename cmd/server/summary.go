@@ -10,6 +10,7 @@ import (
 
 	"weir/engine/certs"
 	"weir/internal/events"
+	"weir/internal/say"
 )
 
 // term is one part of the worst-case memory.
@@ -89,11 +90,11 @@ func (m *summary) print(w io.Writer) {
 	fmt.Fprintf(w, "\nmemory at worst\n")
 	var sum int64
 	for _, t := range m.memory {
-		fmt.Fprintf(w, "  %9s  %s\n", sizeAbout(t.bytes), t.name)
+		fmt.Fprintf(w, "  %9s  %s\n", say.SizeAbout(t.bytes), t.name)
 		sum += t.bytes
 	}
 	fmt.Fprintf(w, "  %9s  in all, of %s that the process may use; the kernel's socket buffers are not in it\n\n",
-		sizeAbout(sum), sizeAbout(s.machine.memory))
+		say.SizeAbout(sum), say.SizeAbout(s.machine.memory))
 }
 
 // printCertificates writes the part about TLS, nothing without it.

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"weir/engine/certs"
+	"weir/internal/say"
 )
 
 // hasTLS reports whether any listener speaks TLS.
@@ -49,14 +50,14 @@ func (l *listener) policy() certs.Policy {
 // checkTLS checks what certificates and listeners need of each other. Files are looked at later.
 func (s *settings) checkTLS(g given) error {
 	usage := func(flag, format string, args ...any) error {
-		return &usageError{g.where(flag) + ": " + fmt.Sprintf(format, args...)}
+		return say.Usage(g.where(flag) + ": " + fmt.Sprintf(format, args...))
 	}
 	if c, k := len(s.certs), len(s.keys); c != k {
-		return &usageError{fmt.Sprintf("%s is given %s and -key %s: give a -key for each -cert, in the same order", g.where("cert"), times(c), times(k))}
+		return say.Usage(fmt.Sprintf("%s is given %s and -key %s: give a -key for each -cert, in the same order", g.where("cert"), times(c), times(k)))
 	}
 	for i, d := range s.acme.Domains {
 		if slices.Contains(s.acme.Domains[:i], d) {
-			return &wrongValue{g.where("acme-domain"), d, "is given twice"}
+			return say.Wrong(g.where("acme-domain"), d, "is given twice")
 		}
 	}
 	if len(s.acme.Domains) == 0 {
@@ -79,12 +80,12 @@ func (s *settings) checkTLS(g given) error {
 		switch {
 		case !l.isTLS():
 		case len(s.certs) == 0 && len(s.acme.Domains) == 0 && !s.selfSigned:
-			return &wrongValue{g.where("listen"), l.text, "needs a certificate: give -cert and -key, -acme-domain or -tls-self-signed"}
+			return say.Wrong(g.where("listen"), l.text, "needs a certificate: give -cert and -key, -acme-domain or -tls-self-signed")
 		case l.limits.clientAuth != "off" && s.clientCA == "":
 			if l.limits.clientAuth == s.limits.clientAuth {
-				return &wrongValue{g.where("tls-client-auth"), l.limits.clientAuth, "needs -tls-client-ca: nothing else says which certificates are good"}
+				return say.Wrong(g.where("tls-client-auth"), l.limits.clientAuth, "needs -tls-client-ca: nothing else says which certificates are good")
 			}
-			return &wrongValue{g.where("listen"), l.text, "tls-client-auth needs -tls-client-ca: nothing else says which certificates are good"}
+			return say.Wrong(g.where("listen"), l.text, "tls-client-auth needs -tls-client-ca: nothing else says which certificates are good")
 		}
 	}
 	return nil

@@ -11,6 +11,7 @@ import (
 
 	"weir/engine/certs"
 	"weir/internal/events"
+	"weir/internal/say"
 )
 
 // warning is something that can be served and is probably not meant. It is told at start, and by -check.
@@ -109,6 +110,6 @@ func checkText(s *settings, warnings []string) string {
 	if len(s.listeners) == 1 {
 		listeners = "listener"
 	}
-	text := fmt.Sprintf("the configuration is good: %d %s, at most %s connections", len(s.listeners), listeners, grouped(int64(s.engine.Guard.MaxConns)))
+	text := fmt.Sprintf("the configuration is good: %d %s, at most %s connections", len(s.listeners), listeners, say.Grouped(int64(s.engine.Guard.MaxConns)))
 	return strings.Join(append([]string{text}, warnings...), "; warning: ")
 }

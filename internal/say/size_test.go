@@ -1,4 +1,4 @@
-package main
+package say
 
 import (
 	"testing"
@@ -32,38 +32,38 @@ func TestParseSize(t *testing.T) {
 		{"0x10", 0, false, "hexadecimal"},
 		{"1_000", 0, false, "Go's separators"},
 	} {
-		if got, ok := parseSize(c.text); got != c.want || ok != c.ok {
-			t.Errorf("parseSize(%q) = %d, %v; want %d, %v: %s", c.text, got, ok, c.want, c.ok, c.why)
+		if got, ok := ParseSize(c.text); got != c.want || ok != c.ok {
+			t.Errorf("ParseSize(%q) = %d, %v; want %d, %v: %s", c.text, got, ok, c.want, c.ok, c.why)
 		}
 	}
 }
 
 func TestSizeTextIsReadBack(t *testing.T) {
 	for _, n := range []int64{0, 1, 1023, 1024, 1025, 64 << 10, 10 << 20, 1 << 30, 1<<30 + 1, 1 << 40} {
-		if got, ok := parseSize(sizeText(n)); !ok || got != n {
-			t.Errorf("%d is written %s and read as %d", n, sizeText(n), got)
+		if got, ok := ParseSize(Size(n)); !ok || got != n {
+			t.Errorf("%d is written %s and read as %d", n, Size(n), got)
 		}
 	}
 }
 
 func TestTextForPeople(t *testing.T) {
 	for _, c := range []struct{ got, want string }{
-		{sizeText(65536), "64KiB"},
-		{sizeAbout(0), "0 B"},
-		{sizeAbout(700), "700 B"},
-		{sizeAbout(1536), "1.5 KiB"},
-		{sizeAbout(5 << 30), "5.0 GiB"},
-		{sizeAbout(123 << 20), "123 MiB"},
-		{grouped(7), "7"},
-		{grouped(1234), "1,234"},
-		{grouped(1234567), "1,234,567"},
-		{durationText(0), "0"},
-		{durationText(75 * time.Second), "75s"},
-		{durationText(10 * time.Minute), "10m"},
-		{durationText(150 * time.Second), "2m30s"},
-		{durationText(8760 * time.Hour), "8760h"},
-		{durationText(90 * time.Minute), "1h30m"},
-		{durationText(1500 * time.Millisecond), "1.5s"},
+		{Size(65536), "64KiB"},
+		{SizeAbout(0), "0 B"},
+		{SizeAbout(700), "700 B"},
+		{SizeAbout(1536), "1.5 KiB"},
+		{SizeAbout(5 << 30), "5.0 GiB"},
+		{SizeAbout(123 << 20), "123 MiB"},
+		{Grouped(7), "7"},
+		{Grouped(1234), "1,234"},
+		{Grouped(1234567), "1,234,567"},
+		{Duration(0), "0"},
+		{Duration(75 * time.Second), "75s"},
+		{Duration(10 * time.Minute), "10m"},
+		{Duration(150 * time.Second), "2m30s"},
+		{Duration(8760 * time.Hour), "8760h"},
+		{Duration(90 * time.Minute), "1h30m"},
+		{Duration(1500 * time.Millisecond), "1.5s"},
 	} {
 		if c.got != c.want {
 			t.Errorf("got %s, want %s", c.got, c.want)

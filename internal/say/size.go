@@ -1,4 +1,4 @@
-package main
+package say
 
 import (
 	"fmt"
@@ -13,10 +13,10 @@ var sizeUnits = []struct {
 	bytes int64
 }{{"GiB", 1 << 30}, {"MiB", 1 << 20}, {"KiB", 1 << 10}, {"B", 1}}
 
-// parseSize reads a size in bytes: a whole number, with or without one of the units B, KiB, MiB
+// ParseSize reads a size in bytes: a whole number, with or without one of the units B, KiB, MiB
 // and GiB right behind it. It reports false for anything else, for signs and fractions, and for
 // what does not fit an int64.
-func parseSize(text string) (bytes int64, ok bool) {
+func ParseSize(text string) (bytes int64, ok bool) {
 	unit := int64(1)
 	for _, u := range sizeUnits {
 		if digits, cut := strings.CutSuffix(text, u.name); cut {
@@ -24,21 +24,21 @@ func parseSize(text string) (bytes int64, ok bool) {
 			break
 		}
 	}
-	n, ok := parseCount(text)
+	n, ok := ParseCount(text)
 	if !ok || n > (1<<63-1)/unit {
 		return 0, false
 	}
 	return n * unit, true
 }
 
-// parseCount reads a whole number without a sign. It reports false for anything else.
-func parseCount(text string) (n int64, ok bool) {
+// ParseCount reads a whole number without a sign. It reports false for anything else.
+func ParseCount(text string) (n int64, ok bool) {
 	u, err := strconv.ParseUint(text, 10, 63)
 	return int64(u), err == nil
 }
 
-// sizeText is the shortest exact form that parseSize reads back: 65536 is "64KiB".
-func sizeText(bytes int64) string {
+// Size is the shortest exact form that ParseSize reads back: 65536 is "64KiB".
+func Size(bytes int64) string {
 	for _, u := range sizeUnits {
 		if bytes != 0 && bytes%u.bytes == 0 && u.bytes > 1 {
 			return strconv.FormatInt(bytes/u.bytes, 10) + u.name
@@ -47,8 +47,8 @@ func sizeText(bytes int64) string {
 	return strconv.FormatInt(bytes, 10)
 }
 
-// sizeAbout is a size for people: three digits at most, rounded.
-func sizeAbout(bytes int64) string {
+// SizeAbout is a size for people: three digits at most, rounded.
+func SizeAbout(bytes int64) string {
 	for _, u := range sizeUnits {
 		if bytes >= u.bytes {
 			v := float64(bytes) / float64(u.bytes)
@@ -61,8 +61,8 @@ func sizeAbout(bytes int64) string {
 	return "0 B"
 }
 
-// durationText is Go's form without the zero parts that nobody types: 75s, 1m30s, 10m, 8760h.
-func durationText(d time.Duration) string {
+// Duration is Go's form without the zero parts that nobody types: 75s, 1m30s, 10m, 8760h.
+func Duration(d time.Duration) string {
 	if d > 0 && d < 2*time.Minute && d%time.Second == 0 {
 		return strconv.Itoa(int(d/time.Second)) + "s"
 	}
@@ -77,13 +77,4 @@ func durationText(d time.Duration) string {
 		return "0"
 	}
 	return text
-}
-
-// grouped is a whole number for people, with a comma between thousands.
-func grouped(n int64) string {
-	digits := strconv.FormatInt(n, 10)
-	for i := len(digits) - 3; i > 0; i -= 3 {
-		digits = digits[:i] + "," + digits[i:]
-	}
-	return digits
 }
