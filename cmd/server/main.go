@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"weir/internal/say"
+	"weir/internal/usercmd"
 )
 
 const (
@@ -26,8 +27,11 @@ func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 
 // run is main with its surroundings given, but for the environment's variables.
 func run(args []string, stdout, stderr io.Writer) int {
-	if isAccounts(args) {
-		return runAccounts(args, os.Stdin, stdout, stderr)
+	if usercmd.Is(args) {
+		if err := usercmd.Run(args, os.Stdin, stdout, stderr); err != nil {
+			return complain(stderr, err)
+		}
+		return exitOK
 	}
 	if len(args) >= 2 && args[0] == "alert" && args[1] == "test" {
 		args = args[2:]

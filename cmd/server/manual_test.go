@@ -12,6 +12,7 @@ import (
 	"weir/guard"
 	"weir/internal/events"
 	"weir/internal/metrics"
+	"weir/internal/usercmd"
 )
 
 var update = flag.Bool("update", false, "write golden files and the generated parts of docs/operations.md")
@@ -42,6 +43,16 @@ func TestHelp(t *testing.T) {
 		if len(line) > 81 {
 			t.Errorf("wider than 80: %s", line)
 		}
+	}
+}
+
+func TestAccountsHelp(t *testing.T) {
+	for _, args := range [][]string{{"user"}, {"token"}, {"user", "-help"}, {"token", "issue", "-help"}} {
+		var out, errs bytes.Buffer
+		if code := run(args, &out, &errs); code != exitOK || errs.Len() > 0 {
+			t.Errorf("%q: %d, %s", args, code, errs.String())
+		}
+		golden(t, "help-accounts.txt", out.Bytes())
 	}
 }
 
@@ -93,6 +104,16 @@ func TestOperationsPageIsUpToDate(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+}
+
+func accountsTable() string {
+	var b strings.Builder
+	b.WriteString("| command | what it does |\n|---|---|\n")
+	for i := range usercmd.Commands {
+		c := &usercmd.Commands[i]
+		fmt.Fprintf(&b, "| `%s` | %s. |\n", c.Usage(), c.Help)
+	}
+	return b.String()
 }
 
 func eventsTable() string {
