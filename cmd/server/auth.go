@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
-	"strings"
 	"time"
 
 	"go.uber.org/zap"
@@ -17,10 +16,8 @@ import (
 	"weir/guard/mono"
 	"weir/internal/events"
 	"weir/internal/say"
+	"weir/internal/scheme"
 )
-
-// authSchemes are those whose listeners can ask who somebody is.
-const authSchemes = "http https frames frames+tls line line+tls"
 
 // proving is what a listener asks of those who come.
 type proving struct {
@@ -32,11 +29,11 @@ type proving struct {
 
 // asks reports whether a listener asks who somebody is.
 func (l *listener) asks() bool {
-	if !slices.Contains(strings.Fields(authSchemes), l.scheme) {
+	if !l.can(scheme.Asks) {
 		return false
 	}
 	who := l.limits.auth.who
-	return who == "required" || who == "optional" && l.protocol() == "http"
+	return who == "required" || who == "optional" && l.can(scheme.HTTP)
 }
 
 // asksFor reports whether a listener asks who somebody is before whatever has this method; "" is all methods.
@@ -82,7 +79,7 @@ func (l *listener) checkAuth(s *settings) string {
 		}
 		return ""
 	}
-	web := l.protocol() == "http"
+	web := l.can(scheme.HTTP)
 	switch {
 	case s.users == "":
 		return "auth needs a file of accounts: add -users FILE"
@@ -159,7 +156,7 @@ func (d *doors) guard(l *listener, answers service.Service) service.Service {
 		return answers
 	}
 	a := &l.limits.auth
-	if l.protocol() == "http" {
+	if l.can(scheme.HTTP) {
 		web := gate.Web{
 			Accounts: d.store.Set, Limiter: d.limiter, Hasher: d.hasher,
 			Optional: a.who == "optional", MaxHeader: int(l.limits.maxHeader),
@@ -171,9 +168,8 @@ func (d *doors) guard(l *listener, answers service.Service) service.Service {
 		return gate.HTTP(answers, web)
 	}
 	cfg := sasl.Config{Accounts: d.store.Set, RequireBinding: a.bind, PlainTokens: l.network == "unix" || a.plain}
-	if l.protocol() == "line" {
-		cfg.Signing = sasl.SigningOff
-	} else {
+	cfg.Signing = sasl.SigningOff
+	if l.can(scheme.Signs) {
 		cfg.Signing = map[string]sasl.Policy{"off": sasl.SigningOff, "optional": sasl.SigningOptional, "required": sasl.SigningRequired}[a.sign]
 	}
 	logins, err := sasl.NewServer(cfg)
@@ -184,7 +180,7 @@ func (d *doors) guard(l *listener, answers service.Service) service.Service {
 	if len(a.scope) > 0 {
 		text.Scope = a.scope[0]
 	}
-	if l.protocol() == "line" {
+	if l.can(scheme.Lines) {
 		return gate.Lines(answers, text)
 	}
 	return gate.Frames(answers, text)

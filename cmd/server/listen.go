@@ -11,34 +11,24 @@ import (
 
 	"weir/internal/events"
 	"weir/internal/say"
+	"weir/internal/scheme"
 )
-
-// schemes are the protocols that -listen can name, as wire.go knows them; those of tlsSchemes have
-// TLS below.
-var schemes = []string{"http", "https", "frames", "frames+tls", "line", "line+tls", "tcp", "tcp+tls", "resp", "resp+tls", "mqtt", "mqtt+tls", passScheme}
-
-const tlsSchemes = "https frames+tls line+tls tcp+tls resp+tls mqtt+tls"
 
 // listener is one -listen.
 type listener struct {
 	text    string // as it was given
-	scheme  string
+	scheme  scheme.Scheme
 	name    string // name=, or the URL without its parameters
 	network string // "tcp" or "unix"
 	address string // host:port, or a path
 	limits  limits
 }
 
-// protocol is what is spoken, above TLS if there is any: http, frames, line or tcp.
-func (l *listener) protocol() string {
-	if l.scheme == "https" {
-		return "http"
-	}
-	return strings.TrimSuffix(l.scheme, "+tls")
-}
+// can reports whether a listener's scheme can do all of what.
+func (l *listener) can(what scheme.Ability) bool { return l.scheme.Can(what) }
 
-// isTLS reports whether TLS is below.
-func (l *listener) isTLS() bool { return l.scheme != l.protocol() }
+// isTLS reports whether TLS is taken off.
+func (l *listener) isTLS() bool { return l.can(scheme.TLS) }
 
 // parseListen reads
 //
@@ -54,16 +44,18 @@ func parseListen(from, text string, base limits) (listener, *say.WrongValue) {
 	bare, query, _ := strings.Cut(text, "?")
 	wrong := func(must string) (listener, *say.WrongValue) { return l, say.Wrong(from, text, must) }
 
-	var rest string
-	var ok bool
-	if l.scheme, rest, ok = strings.Cut(bare, "://"); !ok || !slices.Contains(schemes, l.scheme) {
-		return wrong("must be SCHEME://HOST:PORT or SCHEME://unix:/PATH, with " + say.OneOf(schemes))
+	name, rest, ok := strings.Cut(bare, "://")
+	if ok {
+		l.scheme, ok = scheme.Named(name)
+	}
+	if !ok {
+		return wrong("must be SCHEME://HOST:PORT or SCHEME://unix:/PATH, with " + say.OneOf(scheme.Names(0, 0)))
 	}
 	if path, isUnix := strings.CutPrefix(rest, "unix:"); isUnix {
 		l.network, l.address = "unix", path
 		switch {
 		case !strings.HasPrefix(path, "/") || strings.HasSuffix(path, "/") || events.Clean(path, 1000) != path:
-			return wrong("a unix socket needs an absolute path, such as " + l.scheme + "://unix:/run/weir.sock")
+			return wrong("a unix socket needs an absolute path, such as " + l.scheme.Name + "://unix:/run/weir.sock")
 		case len(path) > 107:
 			return wrong("the path of a unix socket has at most 107 bytes")
 		}
@@ -75,7 +67,7 @@ func parseListen(from, text string, base limits) (listener, *say.WrongValue) {
 		l.network = "tcp"
 	}
 	l.name = strings.TrimSuffix(bare, "/")
-	if l.protocol() != "http" { // what frames do is said at each listener: they echo, relay or serve files
+	if !l.can(scheme.HTTP) { // what frames do is said at each listener: they echo, relay or serve files
 		l.limits.files, l.limits.up.dir = "", ""
 	}
 
@@ -102,7 +94,7 @@ func parseListen(from, text string, base limits) (listener, *say.WrongValue) {
 		case r == nil || r.limit == nil:
 			return l, say.Wrong(where, values[0], "no such parameter; those marked [listener] in -help can be given here")
 		case !r.fits(l.scheme):
-			return l, say.Wrong(where, values[0], "is for "+r.forSchemes()+" only")
+			return l, say.Wrong(where, values[0], "is for "+urlsOf(scheme.Names(r.needs, 0))+" only")
 		case key == "proxy-from" && l.network == "unix":
 			return l, say.Wrong(where, values[0], "peers on a unix socket have no address that could be in a network")
 		}
@@ -128,9 +120,9 @@ func parseListen(from, text string, base limits) (listener, *say.WrongValue) {
 // boundURL is the URL of a listener as bound at address, with the port that it got.
 func (l *listener) boundURL(address string) string {
 	if l.network == "unix" {
-		return l.scheme + "://unix:" + l.address
+		return l.scheme.Name + "://unix:" + l.address
 	}
-	return l.scheme + "://" + address
+	return l.scheme.Name + "://" + address
 }
 
 // tcpAddress checks HOST:PORT, or says what it must be.

@@ -5,9 +5,12 @@ import (
 	"net/netip"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	"weir/internal/scheme"
 )
 
 func TestParseListen(t *testing.T) {
@@ -30,8 +33,8 @@ func TestParseListen(t *testing.T) {
 			t.Errorf("%s: %v: %s", c.text, wrong, c.why)
 			continue
 		}
-		if l.scheme != c.scheme || l.network != c.network || l.address != c.address || l.name != c.name {
-			t.Errorf("%s: got %s %s %s %s: %s", c.text, l.scheme, l.network, l.address, l.name, c.why)
+		if l.scheme.Name != c.scheme || l.network != c.network || l.address != c.address || l.name != c.name {
+			t.Errorf("%s: got %s %s %s %s: %s", c.text, l.scheme.Name, l.network, l.address, l.name, c.why)
 		}
 	}
 }
@@ -86,7 +89,7 @@ func TestEveryLimitIsAParameter(t *testing.T) {
 		"files": "http frames", "index": "http", "list": "http", "dotfiles": "http frames", "max-age": "http",
 		"uploads": "http frames", "overwrite": "http frames", "max-upload": "http frames", "upload-quota": "http frames", "upload-floor": "http frames",
 		"source-upload-rate": "http frames", "source-upload-burst": "http frames",
-		"auth": "http frames line", "scope": "http frames line", "auth-timeout": "frames line", "sign": "frames", "auth-bind": "frames line", "auth-plain": "http frames line", "names": passScheme, "sni-port": passScheme, "sni-private": passScheme}
+		"auth": "http frames line", "scope": "http frames line", "auth-timeout": "frames line", "sign": "frames", "auth-bind": "frames line", "auth-plain": "http frames line", "names": scheme.Passthrough, "sni-port": scheme.Passthrough, "sni-private": scheme.Passthrough}
 	overTLS := map[string]bool{"tls-min": true, "auth-bind": true, "tls-client-auth": true, "handshake-timeout": true, "source-handshake-rate": true, "source-handshake-burst": true}
 	eachRow(func(r *row) {
 		if r.limit == nil {
@@ -107,11 +110,11 @@ func TestEveryLimitIsAParameter(t *testing.T) {
 		case text:
 			value = "x"
 		}
-		for _, scheme := range schemes {
-			l, wrong := parseListen("-listen", scheme+"://:1?"+r.name+"="+value, defaultLimits())
-			fits := (protocol[r.name] == "" || slices.Contains(strings.Fields(protocol[r.name]), l.protocol())) && (!overTLS[r.name] || l.isTLS()) && (r.name != "auth-plain" || !l.isTLS())
+		for _, of := range scheme.All {
+			_, wrong := parseListen("-listen", of.Name+"://:1?"+r.name+"="+value, defaultLimits())
+			fits := (protocol[r.name] == "" || slices.Contains(strings.Fields(protocol[r.name]), of.Protocol)) && (!overTLS[r.name] || of.Can(scheme.TLS)) && (r.name != "auth-plain" || !of.Can(scheme.TLS))
 			if fits != (wrong == nil) {
-				t.Errorf("%s at %s: %v", r.name, scheme, wrong)
+				t.Errorf("%s at %s: %v", r.name, of.Name, wrong)
 			}
 		}
 	})
@@ -182,6 +185,19 @@ func TestWrongListenIsOnePlainLine(t *testing.T) {
 			t.Errorf("%q: got %q, want %q: %s", c.text, wrong, c.want, c.why)
 		case strings.ContainsAny(wrong.Error(), "\n\r\x1b") || len(wrong.Error()) > 400:
 			t.Errorf("%q: not one plain line: %q", c.text, wrong)
+		}
+	}
+}
+
+func TestSomethingAnswersAtEveryScheme(t *testing.T) {
+	for _, of := range scheme.All {
+		url := of.Name + "://127.0.0.1:1"
+		if of.Can(scheme.RelaysOnly) {
+			url += "?to=127.0.0.1:2"
+		}
+		s := mustResolve(t, "-listen", url, "-tls-self-signed="+strconv.FormatBool(of.Can(scheme.TLS)))
+		if l := wire(s, nil, nil, nil, nil, nil).Listeners[0]; l.Service == nil || l.MaxIn == 0 {
+			t.Errorf("%s: nothing answers, or nothing may come in", of.Name)
 		}
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"weir/guard"
 	"weir/internal/events"
 	"weir/internal/metrics"
+	"weir/internal/scheme"
 	"weir/internal/usercmd"
 )
 
@@ -134,8 +135,8 @@ func flagsTable() string {
 			listener := ""
 			if r.limit != nil {
 				listener = "yes"
-				if r.schemes != "" {
-					listener = strings.ReplaceAll(r.schemes, " ", ", ")
+				if r.needs != 0 {
+					listener = strings.Join(scheme.Names(r.needs, 0), ", ")
 				}
 			}
 			fmt.Fprintf(&b, "| `%s` | %s | %s | %s | %s. |\n", r.usage(), r.defaultText(), r.rangeText(), listener, strings.ReplaceAll(r.help, "|", `\|`))

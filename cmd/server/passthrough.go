@@ -9,15 +9,13 @@ import (
 
 	"weir/engine/service/relay"
 	"weir/internal/say"
+	"weir/internal/scheme"
 )
-
-// passScheme is of listeners that relay TLS without opening it, by the name that the client asks for.
-const passScheme = "tls-passthrough"
 
 // bySNI is the value of -to by which names stand for their servers themselves.
 const bySNI = "sni"
 
-// passing is what only passScheme has.
+// passing is what only listeners have that choose by name.
 type passing struct {
 	names      []string // that bySNI takes
 	sniPort    int      // 0 is the listener's
@@ -41,10 +39,10 @@ func checkRouteName(value string) error {
 // checkPass checks what -to and its companions say together.
 func (l *listener) checkPass() string {
 	r := &l.limits.relay
-	if l.scheme != passScheme {
+	if !l.can(scheme.ByName) {
 		for _, to := range r.to {
 			if name, _, _ := relay.ParseRoute(to); name != "" || to == bySNI {
-				return "to " + say.Shown(to) + ": servers by name are for " + passScheme + ":// only"
+				return "to " + say.Shown(to) + ": servers by name are for " + scheme.Passthrough + ":// only"
 			}
 		}
 		return ""
@@ -52,9 +50,9 @@ func (l *listener) checkPass() string {
 	bySNI := slices.Contains(r.to, bySNI)
 	switch {
 	case l.network == "unix":
-		return passScheme + " needs a TCP address: its clients are on the network"
+		return scheme.Passthrough + " needs a TCP address: its clients are on the network"
 	case r.tls.on:
-		return passScheme + " passes the client's own TLS on: leave to-tls out"
+		return scheme.Passthrough + " passes the client's own TLS on: leave to-tls out"
 	case bySNI && len(r.names) == 0:
 		return "to=sni relays to whatever clients name: say which names with names=a.example,*.b.example"
 	case bySNI && r.sniPort == 0 && strings.HasSuffix(l.address, ":0"):
@@ -63,7 +61,7 @@ func (l *listener) checkPass() string {
 	return ""
 }
 
-// routes is the configuration of the servers behind a listener of passScheme, cfg being what holds for
+// routes is the configuration of the servers behind a listener that chooses by name, cfg being what holds for
 // each of them.
 func (l *listener) routes(cfg relay.Config) relay.RouteConfig {
 	all := relay.RouteConfig{Config: cfg}

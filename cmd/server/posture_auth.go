@@ -9,6 +9,7 @@ import (
 	"weir/engine/auth/accounts"
 	"weir/engine/auth/attempts"
 	"weir/internal/say"
+	"weir/internal/scheme"
 )
 
 // inTheClear reports whether others on the way can read a login at a listener.
@@ -62,7 +63,7 @@ func passwords() practice {
 					switch {
 					case !l.inTheClear():
 						return ""
-					case l.protocol() == "http":
+					case l.can(scheme.HTTP):
 						return "passwords come in the clear, unless something in front does TLS: use https"
 					}
 					return "logins come without TLS: who records one can guess its password elsewhere, without limit: use +tls"
@@ -148,7 +149,7 @@ func tokens() practice {
 // records by itself.
 func replays() practice {
 	signs := func(l *listener) string {
-		if l.protocol() == "line" {
+		if !l.can(scheme.Signs) {
 			return "off" // there is no form for it
 		}
 		return l.limits.auth.sign
@@ -166,7 +167,7 @@ func replays() practice {
 	}
 	return practice{
 		row: "R11", name: "no replay", none: "no listener has logins on frames or lines",
-		among: func(l *listener) bool { return l.asks() && l.protocol() != "http" },
+		among: func(l *listener) bool { return l.asks() && !l.can(scheme.HTTP) },
 		on: func(*posture) string {
 			return "frames are numbered and signed after a login, which no recording can repeat"
 		},

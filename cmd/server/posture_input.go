@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"weir/internal/say"
+	"weir/internal/scheme"
 )
 
 // validation is R1. What is relayed as bytes is not looked at: the server behind has to.
@@ -16,8 +17,8 @@ func validation() practice {
 		on: func(p *posture) string {
 			var parsed []string
 			for i := range p.s.listeners {
-				if l := &p.s.listeners[i]; l.protocol() != "tcp" && !slices.Contains(parsed, l.protocol()) {
-					parsed = append(parsed, l.protocol())
+				if l := &p.s.listeners[i]; l.can(scheme.Parsed) && !slices.Contains(parsed, l.scheme.Protocol) {
+					parsed = append(parsed, l.scheme.Protocol)
 				}
 			}
 			return "lengths are checked before anything is held, what is malformed is refused: " + strings.Join(parsed, ", ")
@@ -25,7 +26,7 @@ func validation() practice {
 		rules: []rule{{
 			state: stateOff, when: "a listener is `tcp://` or `tcp+tls://`", change: "-listen", advice: true,
 			listener: func(_ *posture, l *listener) string {
-				if l.protocol() != "tcp" {
+				if l.can(scheme.Parsed) {
 					return ""
 				}
 				return "bytes are relayed unread, what they mean is left to the server behind: frames, line, resp and mqtt are checked"

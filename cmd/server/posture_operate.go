@@ -9,6 +9,7 @@ import (
 
 	"weir/engine"
 	"weir/internal/say"
+	"weir/internal/scheme"
 )
 
 // telling is R13.
@@ -187,7 +188,7 @@ func depth() practice {
 			{
 				state: stateWeak, when: "`sni-private` is true, and `to` has sni", change: "-sni-private",
 				listener: func(_ *posture, l *listener) string {
-					if l.scheme != passScheme || !l.limits.relay.sniPrivate {
+					if !l.can(scheme.ByName) || !l.limits.relay.sniPrivate {
 						return ""
 					}
 					return "whoever controls what a name is found to be reaches this network"
@@ -211,7 +212,7 @@ func layers(p *posture) string {
 	list := []string{
 		"network: limits of sources " + of(count(func(l *listener) bool { return l.limits.SourceConns > 0 && l.limits.SourceConnRate > 0 })),
 		"transport: TLS " + of(count((*listener).isTLS)),
-		"application: parsed " + of(count(func(l *listener) bool { return l.protocol() != "tcp" })),
+		"application: parsed " + of(count(func(l *listener) bool { return l.can(scheme.Parsed) })),
 		"logins " + of(count((*listener).asks)),
 		"monitoring: log",
 	}

@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+
+	"weir/internal/scheme"
 )
 
 // From these on a rate holds nobody: no source sends more, with or without the limit. -profile bench sets higher ones.
@@ -27,7 +29,7 @@ var allDeadlines = []deadline{
 		(*listener).isTLS},
 	{"first-frame-timeout", "a connection may never say anything", func(l *listener) bool { return l.limits.FirstFrameTimeout > 0 }, nil},
 	{"auth-timeout", "a login may never end", func(l *listener) bool { return l.limits.AuthTimeout > 0 },
-		func(l *listener) bool { return l.asks() && l.protocol() != "http" }},
+		func(l *listener) bool { return l.asks() && !l.can(scheme.HTTP) }},
 	{"frame-timeout", "a frame or head may never be complete", func(l *listener) bool { return l.limits.FrameTimeout > 0 }, nil},
 	{"idle-timeout", "a connection may be idle for ever", func(l *listener) bool { return l.limits.IdleTimeout > 0 }, nil},
 	{"half-close-timeout", "a relayed connection may stay half open for ever", func(l *listener) bool { return l.limits.HalfCloseTimeout > 0 },
@@ -169,9 +171,6 @@ func connections() practice {
 	}
 }
 
-// framed reports whether what comes in is counted as frames: relayed bytes are not.
-func framed(l *listener) bool { return l.protocol() != "tcp" && l.scheme != passScheme }
-
 // rates is R7.
 func rates() practice {
 	without := func(l *listener) bool { return l.limits.SourceFrameRate == 0 && l.limits.SourceByteRate == 0 }
@@ -183,7 +182,7 @@ func rates() practice {
 		rules: []rule{
 			perSource("`source-frame-rate` is 0, or 1,000,000 or more", "source-frame-rate", "one source may send as many frames as it can",
 				func(_ *posture, l *listener) bool {
-					return framed(l) && lifted(l.limits.SourceFrameRate, liftedRate) && !without(l)
+					return l.can(scheme.Counted) && lifted(l.limits.SourceFrameRate, liftedRate) && !without(l)
 				}),
 			perSource("`source-byte-rate` is 0, or 4 GiB or more", "source-byte-rate", "one source may send as many bytes as it can",
 				func(_ *posture, l *listener) bool {

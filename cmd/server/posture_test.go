@@ -12,6 +12,7 @@ import (
 
 	"weir/engine/auth/accounts"
 	"weir/engine/certs"
+	"weir/internal/scheme"
 )
 
 var (
@@ -427,10 +428,9 @@ func TestTheThreatModelHasEveryScheme(t *testing.T) {
 	}
 	_, entries, _ := strings.Cut(string(page), "\n## Entry points\n")
 	entries, _, _ = strings.Cut(entries, "\n## ")
-	for _, scheme := range schemes {
-		l := listener{scheme: scheme}
-		if !strings.Contains(entries, "| `"+l.protocol()+"`") {
-			t.Errorf("no entry point for %s", scheme)
+	for _, s := range scheme.All {
+		if !strings.Contains(entries, "| `"+s.Protocol+"`") {
+			t.Errorf("no entry point for %s", s.Name)
 		}
 	}
 }

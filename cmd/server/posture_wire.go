@@ -6,10 +6,11 @@ import (
 	"strings"
 
 	"weir/internal/say"
+	"weir/internal/scheme"
 )
 
 // isPlain reports whether others on the way can read what a listener and its clients say.
-func (l *listener) isPlain() bool { return l.outside() && !l.isTLS() && l.scheme != passScheme }
+func (l *listener) isPlain() bool { return l.outside() && !l.isTLS() && !l.can(scheme.ByName) }
 
 // certRule makes a rule about the certificates of TLS listeners.
 func certRule(when, change string, advice bool, why func(*posture, watched) string) rule {
@@ -140,7 +141,7 @@ func eavesdropping() practice {
 			{
 				state: stateWeak, when: "a listener of frames or lines with `auth` has TLS, and `auth-bind` is false", change: "-auth-bind", advice: true,
 				listener: func(_ *posture, l *listener) string {
-					if !l.asks() || !l.isTLS() || l.protocol() == "http" || l.limits.auth.bind {
+					if !l.asks() || !l.isTLS() || l.can(scheme.HTTP) || l.limits.auth.bind {
 						return ""
 					}
 					return "a login that is not bound to its TLS can be relayed by who has a certificate that the client takes"
@@ -149,7 +150,7 @@ func eavesdropping() practice {
 			{
 				state: stateWeak, when: "a server behind is not on loopback, and `to-tls` is false", change: "-to-tls", advice: true,
 				listener: func(_ *posture, l *listener) string {
-					if !l.relays() || l.scheme == passScheme || l.limits.relay.tls.on {
+					if !l.relays() || l.can(scheme.ByName) || l.limits.relay.tls.on {
 						return ""
 					}
 					i := slices.IndexFunc(l.limits.relay.to, func(to string) bool { return !strings.HasPrefix(to, "unix:") && !isLoopback(to) })

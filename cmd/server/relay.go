@@ -13,10 +13,8 @@ import (
 	"weir/internal/events"
 	"weir/internal/metrics"
 	"weir/internal/say"
+	"weir/internal/scheme"
 )
-
-// relaySchemes are those whose listeners can relay; all but http, frames and line do nothing else.
-const relaySchemes = "http https tcp tcp+tls frames frames+tls line line+tls resp resp+tls mqtt mqtt+tls " + passScheme
 
 // relaying is where a listener relays to, and how.
 type relaying struct {
@@ -33,7 +31,7 @@ type relaying struct {
 
 // relays reports whether a listener relays.
 func (l *listener) relays() bool {
-	return slices.Contains(strings.Fields(relaySchemes), l.scheme) && len(l.limits.relay.to) > 0
+	return l.can(scheme.Relays) && len(l.limits.relay.to) > 0
 }
 
 func isRelay(l listener) bool { return l.relays() }
@@ -63,7 +61,7 @@ func (s *settings) relayOnly() bool {
 
 // checkRelay checks what a listener needs to relay.
 func (l *listener) checkRelay() string {
-	if slices.Contains([]string{"tcp", "resp", "mqtt", passScheme}, l.protocol()) && len(l.limits.relay.to) == 0 {
+	if l.can(scheme.RelaysOnly) && len(l.limits.relay.to) == 0 {
 		return "needs a server to relay to: add to=HOST:PORT"
 	}
 	if !l.relays() {
@@ -141,7 +139,7 @@ func openPools(s *settings, log *zap.Logger) (pools, error) {
 
 // openServers begins to watch the servers behind a listener.
 func (l *listener) openServers(cfg relay.Config) (servers, error) {
-	if l.scheme == passScheme {
+	if l.can(scheme.ByName) {
 		return relay.OpenRoutes(l.routes(cfg))
 	}
 	return relay.Open(cfg)
@@ -164,7 +162,7 @@ func (all pools) at(i int) *relay.Pool {
 	return nil
 }
 
-// routesAt is the same for passScheme.
+// routesAt is the same where the server is chosen by name.
 func (all pools) routesAt(i int) *relay.Routes {
 	if i < len(all) {
 		r, _ := all[i].(*relay.Routes)

@@ -5,6 +5,7 @@ import (
 
 	"weir/engine/service/relay"
 	"weir/internal/metrics"
+	"weir/internal/scheme"
 )
 
 const (
@@ -21,7 +22,7 @@ func (l *listener) http() relay.HTTPConfig {
 }
 
 // relaysHTTP reports whether a listener relays HTTP.
-func (l *listener) relaysHTTP() bool { return l.protocol() == "http" && l.relays() }
+func (l *listener) relaysHTTP() bool { return l.can(scheme.HTTP) && l.relays() }
 
 // hasHTTPRelay reports whether any does.
 func (s *settings) hasHTTPRelay() bool {

@@ -3,13 +3,13 @@ package main
 import (
 	"fmt"
 	"net/netip"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"weir/engine"
 	"weir/internal/say"
+	"weir/internal/scheme"
 )
 
 // limits are what a listener may have of its own: the engine's, and those of the services.
@@ -98,12 +98,12 @@ type row struct {
 	zero     string // what 0 means, when 0 is allowed beside or below min
 	zeroIs   int64  // what is stored for 0
 
-	unit    string             // how -help calls the value, "" as its kind
-	words   []string           // of a word
-	check   func(string) error // of a text or a name
-	off     bool               // the word off stands for none, of prefixes
-	help    string             // one or two sentences without the final default and range
-	schemes string             // the listeners that it is for, with spaces between, "" for all
+	unit  string             // how -help calls the value, "" as its kind
+	words []string           // of a word
+	check func(string) error // of a text or a name
+	off   bool               // the word off stands for none, of prefixes
+	help  string             // one or two sentences without the final default and range
+	needs scheme.Ability     // what a listener's scheme can do that it is for, 0 for all
 
 	// when reports whether it matters with these settings, for the start block; nil is always.
 	when func(*settings) bool
@@ -120,15 +120,15 @@ type row struct {
 }
 
 // fits reports whether a row is for listeners of a scheme.
-func (r *row) fits(scheme string) bool {
-	return r.schemes == "" || slices.Contains(strings.Fields(r.schemes), scheme)
-}
+func (r *row) fits(of scheme.Scheme) bool { return of.Can(r.needs) }
 
-// forSchemes says for which listeners a row is: "http:// and https://".
-func (r *row) forSchemes() string {
-	list := strings.Fields(r.schemes)
-	for i := range list {
-		list[i] += "://"
+// listenersOf names listeners by their schemes: "http:// and https:// listeners".
+func listenersOf(schemes []string) string { return urlsOf(schemes) + " listeners" }
+
+func urlsOf(schemes []string) string {
+	list := make([]string, len(schemes))
+	for i, name := range schemes {
+		list[i] = name + "://"
 	}
 	return say.AllOf(list)
 }

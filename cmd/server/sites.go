@@ -4,15 +4,12 @@ import (
 	"fmt"
 	"os"
 	"slices"
-	"strings"
 
 	static "weir/engine/service/files"
 	"weir/internal/metrics"
 	"weir/internal/say"
+	"weir/internal/scheme"
 )
-
-// filesSchemes are those whose listeners can serve files and take uploads.
-const filesSchemes = "http https frames frames+tls"
 
 // hasFiles reports whether any listener serves files.
 func (s *settings) hasFiles() bool {
@@ -21,7 +18,7 @@ func (s *settings) hasFiles() bool {
 
 // speaksFiles reports whether a listener can serve files: one that relays does not.
 func (l *listener) speaksFiles() bool {
-	return slices.Contains(strings.Fields(filesSchemes), l.scheme) && !l.relays()
+	return l.can(scheme.Files) && !l.relays()
 }
 
 // servesFiles reports whether a listener serves files or takes uploads.
@@ -31,7 +28,7 @@ func (l *listener) servesFiles() bool {
 
 // own reports whether a directory is the listener's own parameter, and not the flag's that all of HTTP have.
 func (l *listener) own(flag, mine string) bool {
-	return mine != "" && (l.protocol() != "http" || mine != flag)
+	return mine != "" && (!l.can(scheme.HTTP) || mine != flag)
 }
 
 // will reports whether a listener has something, before they are read for good.
@@ -84,7 +81,7 @@ func (s *settings) checkFiles(g given) error {
 		}
 	}
 	for _, flag := range []string{"files", "uploads"} {
-		if r := rowNamed(flag); *r.limit(&s.limits).(*string) != "" && !slices.ContainsFunc(s.listeners, func(l listener) bool { return l.protocol() == "http" }) {
+		if r := rowNamed(flag); *r.limit(&s.limits).(*string) != "" && !slices.ContainsFunc(s.listeners, func(l listener) bool { return l.can(scheme.HTTP) }) {
 			return say.Usage(g.where(flag) + ": no listener speaks HTTP; add one, such as -listen http://127.0.0.1:8080")
 		}
 	}
@@ -130,7 +127,7 @@ func openSites(s *settings) (sites, error) {
 			MaxOpen: max(1, s.maxOpenFiles/max(n, 1)), MaxHeader: int(l.limits.maxHeader), MaxBody: l.limits.maxBody,
 			Uploads: stores.of(l),
 		}
-		if l.protocol() == "frames" {
+		if l.can(scheme.Frames) {
 			cfg.MaxFrame = int(l.limits.maxFrame)
 		}
 		site, err := static.New(cfg)

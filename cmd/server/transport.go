@@ -8,6 +8,7 @@ import (
 
 	"weir/engine/certs"
 	"weir/internal/say"
+	"weir/internal/scheme"
 )
 
 // hasTLS reports whether any listener speaks TLS.
@@ -41,7 +42,7 @@ func (l *listener) policy() certs.Policy {
 	case "required":
 		p.ClientAuth = tls.RequireAndVerifyClientCert
 	}
-	if l.protocol() == "http" {
+	if l.can(scheme.HTTP) {
 		p.ALPN = []string{"http/1.1"} // the others have no registered name: whatever is offered is ignored
 	}
 	return p

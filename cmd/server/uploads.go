@@ -11,6 +11,7 @@ import (
 	"weir/guard/source"
 	"weir/internal/events"
 	"weir/internal/metrics"
+	"weir/internal/scheme"
 )
 
 // uploading is what a listener stores, and what that may cost.
@@ -48,7 +49,7 @@ func (l *listener) checkUploads() string {
 	switch up := &l.limits.up; {
 	case !l.servesFiles():
 		return ""
-	case l.protocol() == "frames" && l.limits.maxFrame < leastFilesFrame:
+	case l.can(scheme.Frames) && l.limits.maxFrame < leastFilesFrame:
 		return "files over frames need a max-frame of 512 or more"
 	case up.dir != "" && up.rate > 0 && up.burst > 0 && up.max > up.burst:
 		return "source-upload-burst must be at least max-upload, or the largest could never be stored"

@@ -15,6 +15,7 @@ import (
 	"weir/engine/service/hello"
 	"weir/engine/service/relay"
 	"weir/guard"
+	"weir/internal/scheme"
 )
 
 // httpFloor is what an HTTP connection may hold when -max-header is smaller: a chunk's extensions and
@@ -27,7 +28,7 @@ const relayIn = 64 << 10
 
 // wire makes the engine's configuration of s, which resolve has checked, with the certificates of id, the
 // directories of at, the servers in behind, and in to let in who has proved who it is.
-// This is the only place that says which service answers at which scheme.
+// This is the only place that says which service answers at which protocol; what each can do is package scheme's.
 func wire(s *settings, id *identity, at sites, behind pools, in *doors, tell func(engine.Event)) engine.Config {
 	cfg := s.engine
 	cfg.Events = tell
@@ -36,7 +37,7 @@ func wire(s *settings, id *identity, at sites, behind pools, in *doors, tell fun
 		l := &s.listeners[i]
 		var answers service.Service
 		var maxIn int64
-		switch l.protocol() {
+		switch l.scheme.Protocol {
 		case "http":
 			switch site := at[l.name]; {
 			case l.relays():
@@ -50,7 +51,7 @@ func wire(s *settings, id *identity, at sites, behind pools, in *doors, tell fun
 		case "tcp":
 			answers = relay.Bytes(behind.at(i))
 			maxIn = relayIn
-		case passScheme:
+		case scheme.Passthrough:
 			answers = relay.Passthrough(behind.routesAt(i))
 			maxIn = relayIn // a hello has 36 KiB at most, its records' headers included
 		case "resp":
