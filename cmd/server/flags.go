@@ -15,6 +15,7 @@ import (
 	"weir/guard/budget"
 	"weir/internal/acme"
 	"weir/internal/alerts"
+	"weir/internal/posture"
 	"weir/internal/say"
 	"weir/internal/scheme"
 )
@@ -435,7 +436,7 @@ var flags = []group{
 			help: "Check the configuration, say in one line what came of it, then for each practice whether it is on, weak or off and what changes that, and exit: with 1 when something is weak that others than this machine can reach"},
 		{name: "check-format", kind: word, value: "text", words: []string{"text", "json"}, setting: func(s *settings) any { return &s.checkFormat }, action: true,
 			help: "How -check says it"},
-		{name: "check-accept", kind: names, unit: "ROW", check: checkRow, setting: func(s *settings) any { return &s.checkAccept }, action: true,
+		{name: "check-accept", kind: names, unit: "ROW", check: posture.CheckRow, setting: func(s *settings) any { return &s.checkAccept }, action: true,
 			help: "A row of -check, such as R10, or R10@NAME for one listener, that may be weak or off: it is told and does not make the exit status 1. May be given several times"},
 		{name: "print-config", kind: toggle, value: "false", setting: func(s *settings) any { return &s.printConfig }, action: true,
 			help: "Print every value in force, in the form that -config reads, and exit"},

@@ -100,13 +100,7 @@ func resolve(g given, m machine) (*settings, error) {
 		s.maxOpenFiles = min(static.DefaultMaxOpen, max(m.descriptors/8, 16))
 	}
 	if s.engine.FDReserve == 0 {
-		s.engine.FDReserve = engine.DefaultFDReserve(s.engine.Loops, len(s.listen))
-		if s.willServeFiles() {
-			s.engine.FDReserve += s.maxOpenFiles
-		}
-		if s.willTakeUploads() {
-			s.engine.FDReserve += descriptorsPerUpload * s.maxUploads
-		}
+		s.engine.FDReserve = s.descriptorsNeeded(len(s.listen), s.willServeFiles(), s.willTakeUploads())
 	}
 	if err := s.fitConns(g); err != nil {
 		return nil, err
@@ -131,6 +125,18 @@ func resolve(g given, m machine) (*settings, error) {
 		}
 	})
 	return s, s.checkTogether(g)
+}
+
+// descriptorsNeeded is how many everything but clients may need.
+func (s *settings) descriptorsNeeded(listeners int, files, uploads bool) int {
+	n := engine.DefaultFDReserve(s.engine.Loops, listeners)
+	if files {
+		n += s.maxOpenFiles
+	}
+	if uploads {
+		n += descriptorsPerUpload * s.maxUploads
+	}
+	return n
 }
 
 // leastUnproven is the least default of -max-unproven: on a small server everybody may be new. The

@@ -104,27 +104,15 @@ func (m *summary) printCertificates(w io.Writer) {
 	}
 	fmt.Fprintf(w, "\ncertificates\n")
 	for _, c := range m.certificates {
-		fmt.Fprintf(w, "  %-32s %s, %s, %s\n", namesText(c.Names), untilText(c, m.now), c.Key, events.Clean(c.Source, 200))
+		fmt.Fprintf(w, "  %-32s %s, %s, %s\n", say.Names(c.Names), untilText(c, m.now), c.Key, events.Clean(c.Source, 200))
 		fmt.Fprintf(w, "    SHA-256 %s\n", c.Fingerprint)
 	}
 	for _, d := range m.awaited {
 		fmt.Fprintf(w, "  %-32s being obtained from %s\n", d, events.Clean(m.settings.acme.Directory, 200))
 	}
 	if ca := m.clientCA; ca != nil {
-		fmt.Fprintf(w, "  %-32s %s, client CA, %s\n", namesText(ca.Names), untilText(*ca, m.now), events.Clean(ca.Source, 200))
+		fmt.Fprintf(w, "  %-32s %s, client CA, %s\n", say.Names(ca.Names), untilText(*ca, m.now), events.Clean(ca.Source, 200))
 	}
-}
-
-// namesText is a certificate's names in one line, at most three of them.
-func namesText(names []string) string {
-	text := strings.Join(names[:min(len(names), 3)], ", ")
-	if more := len(names) - 3; more > 0 {
-		text += fmt.Sprintf(" and %d more", more)
-	}
-	if text == "" {
-		text = "(no names)"
-	}
-	return events.Clean(text, 200)
 }
 
 // inForce is a limit's value as printed at start; told is false for rows that are no limits.

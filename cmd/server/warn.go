@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
-	"strings"
 	"time"
 
 	"go.uber.org/zap"
@@ -68,7 +67,7 @@ func namelessWarning(c certs.Info) warning {
 // overText says of certificates that nobody takes now, for -check; a server that runs has the alarm
 // certificate_expires.
 func overText(what string, c certs.Info, now time.Time) (text string, over bool) {
-	name := namesText(c.Names)
+	name := say.Names(c.Names)
 	if len(c.Names) == 0 {
 		name = events.Clean(c.Source, 200)
 	}
@@ -102,14 +101,4 @@ func (s *settings) checkWarnings(found []watched, now time.Time) (texts []string
 		}
 	}
 	return texts
-}
-
-// checkText is the line that -check begins with when nothing is wrong.
-func checkText(s *settings, warnings []string) string {
-	listeners := "listeners"
-	if len(s.listeners) == 1 {
-		listeners = "listener"
-	}
-	text := fmt.Sprintf("the configuration is good: %d %s, at most %s connections", len(s.listeners), listeners, say.Grouped(int64(s.engine.Guard.MaxConns)))
-	return strings.Join(append([]string{text}, warnings...), "; warning: ")
 }

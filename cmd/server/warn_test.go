@@ -100,18 +100,6 @@ func TestOver(t *testing.T) {
 	}
 }
 
-func TestTheLineOfACheck(t *testing.T) {
-	clean(t)
-	one := checkText(mustResolve(t, "-max-conns=1000", "-listen=http://:1"), nil)
-	if want := "the configuration is good: 1 listener, at most 1,000 connections"; one != want {
-		t.Errorf("got %q, want %q", one, want)
-	}
-	two := checkText(mustResolve(t, "-max-conns=1000"), []string{"old.example expired on 2026-11-20", "more"})
-	if want := "the configuration is good: 2 listeners, at most 1,000 connections; warning: old.example expired on 2026-11-20; warning: more"; two != want {
-		t.Errorf("got %q, want %q", two, want)
-	}
-}
-
 func TestANamelessCertificateIsToldOfWhenItIsReloaded(t *testing.T) {
 	var out bytes.Buffer
 	log, sink := newLog(events.Writer(&out), "info", "json")

@@ -1,6 +1,7 @@
 package say
 
 import (
+	"fmt"
 	"strconv"
 	"strings"
 
@@ -59,4 +60,16 @@ func Wrap(text string, width int) (lines []string) {
 		line += w
 	}
 	return append(lines, line)
+}
+
+// Names are a certificate's names, or others, in one line, at most three of them.
+func Names(names []string) string {
+	text := strings.Join(names[:min(len(names), 3)], ", ")
+	if more := len(names) - 3; more > 0 {
+		text += fmt.Sprintf(" and %d more", more)
+	}
+	if text == "" {
+		text = "(no names)"
+	}
+	return events.Clean(text, 200)
 }

@@ -1,4 +1,4 @@
-package main
+package posture
 
 import (
 	"encoding/json"
@@ -9,48 +9,51 @@ import (
 	"weir/internal/say"
 )
 
-// report is what -check says. Its JSON is documented in docs/operations.md: names stay, new ones may come.
-type report struct {
+// Report is what -check says. Its JSON is documented in docs/operations.md: names stay, new ones may come.
+type Report struct {
 	Version     string     `json:"version"`
-	Listeners   []reported `json:"listeners"`
+	Listeners   []Reported `json:"listeners"`
 	Connections int        `json:"connections"`
 	Warnings    []string   `json:"warnings"`
-	Rows        []verdict  `json:"rows"`
+	Rows        []Verdict  `json:"rows"`
 	Fails       bool       `json:"fails"`
-
-	head string // the first line, for people
 }
 
-// reported is a listener in a report.
-type reported struct {
+// Reported is a listener in a Report.
+type Reported struct {
 	Name    string `json:"name"`
 	URL     string `json:"url"`
 	Outside bool   `json:"outside"` // others than this machine reach it
 	TLS     bool   `json:"tls"`
 }
 
-// report judges all rows.
-func (p *posture) report() report {
-	warnings := p.s.checkWarnings(p.certs, p.now)
-	r := report{
-		Version: p.build.String(), Connections: p.s.engine.Guard.MaxConns, Warnings: append([]string{}, warnings...), Rows: p.judgeAll(),
-		head: checkText(p.s, warnings),
+// Judge judges all rows.
+func (s *Server) Judge() Report {
+	r := Report{Version: s.Build.Text, Connections: s.MaxConns, Warnings: append([]string{}, s.Warnings...)}
+	for i := range s.Listeners {
+		l := &s.Listeners[i]
+		r.Listeners = append(r.Listeners, Reported{l.Name, l.URL, l.Outside, l.isTLS()})
 	}
-	for i := range p.s.listeners {
-		l := &p.s.listeners[i]
-		r.Listeners = append(r.Listeners, reported{l.name, l.boundURL(l.address), l.outside(), l.isTLS()})
-	}
-	for _, v := range r.Rows {
-		r.Fails = r.Fails || v.fails()
+	for _, row := range Rows {
+		v := s.judge(row)
+		r.Rows = append(r.Rows, v)
+		r.Fails = r.Fails || v.Fails()
 	}
 	return r
 }
 
-func (r report) printJSON(w io.Writer) {
+// PrintJSON writes the report for programs.
+func (r Report) PrintJSON(w io.Writer) {
 	e := json.NewEncoder(w)
 	e.SetEscapeHTML(false)
 	e.SetIndent("", "  ")
 	_ = e.Encode(r) // stdout that is closed is told by nobody
+}
+
+// head is the first line, for people.
+func (r Report) head() string {
+	text := fmt.Sprintf("the configuration is good: %s, at most %s connections", say.Several(len(r.Listeners), "listener"), say.Grouped(int64(r.Connections)))
+	return strings.Join(append([]string{text}, r.Warnings...), "; warning: ")
 }
 
 // The columns of the table.
@@ -60,13 +63,13 @@ const (
 	whyWidth = 100 - whyStart
 )
 
-// print writes the report for people, in 100 columns but for the first line.
-func (r report) print(w io.Writer) {
-	fmt.Fprintf(w, "weir: %s\n\n", r.head)
+// Print writes the report for people, in 100 columns but for the first line.
+func (r Report) Print(w io.Writer) {
+	fmt.Fprintf(w, "weir: %s\n\n", r.head())
 	fmt.Fprintf(w, columns+"%s\n", "row", "state", "practice", "what is on; or where it is not, why, and (what changes it)")
 	var failing []string
 	for _, v := range r.Rows {
-		if v.fails() {
+		if v.Fails() {
 			failing = append(failing, v.Row)
 		}
 		texts := []string{v.Why}
