@@ -88,11 +88,16 @@ func (l *listener) toJudge() posture.Listener {
 	p := posture.Listener{
 		Name: l.name, URL: l.boundURL(l.address), Scheme: l.scheme, Outside: l.outside(), Unix: l.network == "unix", Flags: l.inForceWords(),
 		Limits: l.limits.Limits, MaxHeader: l.limits.maxHeader, MaxBody: l.limits.maxBody, MaxFrame: l.limits.maxFrame, MaxLine: l.limits.maxLine,
-		ProxyFrom: l.proxies(), ClientCert: l.limits.clientAuth,
-		Auth: posture.Auth{
-			Asks: l.asks(), AsksForAll: l.asksFor(""), AsksToPut: l.asksFor("PUT"),
+		ProxyFrom: l.proxies(), ClientCert: "off",
+	}
+	if l.isTLS() {
+		p.ClientCert = l.limits.clientAuth
+	}
+	if l.asks() {
+		p.Auth = posture.Auth{
+			Asks: true, AsksForAll: l.asksFor(""), AsksToPut: l.asksFor("PUT"),
 			Who: auth.who, Scope: auth.scope, Sign: auth.sign, Bind: auth.bind, Plain: auth.plain,
-		},
+		}
 	}
 	if l.relays() {
 		p.Relay = posture.Relay{To: relay.to, TLS: relay.tls.on, Insecure: relay.tls.insecure, SNIPrivate: relay.sniPrivate, Silence: relay.silence}

@@ -105,6 +105,8 @@ var postureCases = []struct {
 	{row: "R5", args: withCert + "?uploads=.&auth=required -users=u", state: posture.On, part: "max-upload 64MiB, upload-quota 10GiB, upload-floor 256MiB"},
 	{row: "R5", args: "-listen=http://127.0.0.1:1?uploads=. -profile=bench", state: posture.Weak, part: "use the whole quota up", at: "http://127.0.0.1:1"},
 	{row: "R5", args: "-listen=http://:1?uploads=.", state: posture.Weak, part: "strangers may store files", at: "http://:1", fails: true},
+	{row: "R5", args: withClients + "?uploads=.", state: posture.On, why: "strangers have no certificate"},
+	{row: "R5", args: withClients + " -listen=http://:2?uploads=.", state: posture.Weak, part: "strangers may store files", at: "http://:2", fails: true, why: "nobody shows a certificate without TLS"},
 	{row: "R5", args: withCert + "?uploads=.&auth=optional&scope=/a=read&scope=POST:/=write -users=u", state: posture.Weak, part: "strangers may store files", at: "https://:1", fails: true},
 	{row: "R5", args: withCert + "?uploads=.&auth=optional&scope=PUT:/=write -users=u", state: posture.On},
 
@@ -303,6 +305,18 @@ func accountsFor(t *testing.T, lines []string) *accounts.Set {
 		t.Fatal(err)
 	}
 	return set
+}
+
+// What scope and tls-client-auth are set to for all means nothing where nobody is asked.
+func TestWhatIsNotAskedForIsNotJudged(t *testing.T) {
+	clean(t)
+	s := mustResolve(t, "-listen=https://:1?auth=required", "-listen=http://127.0.0.1:2", "-listen=tcp://:3?to=a:1", "-scope=read", "-users=u", "-cert=c", "-key=k")
+	in := &looked{users: accountsFor(t, nil), build: knownBuild, now: postureNow}
+	for _, v := range in.toJudge(s).Judge().Rows {
+		if v.Row == "R16" && (len(v.Findings) != 1 || !strings.Contains(v.Findings[0].Why, "whoever connects")) {
+			t.Errorf("%+v", v.Findings)
+		}
+	}
 }
 
 func TestRulesNameFlags(t *testing.T) {

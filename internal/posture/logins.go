@@ -172,7 +172,7 @@ func replays() Row {
 
 // authorisation is R16. A client certificate that is required lets in only those who have one; scope says who may what.
 func authorisation() Row {
-	certified := func(l *Listener) bool { return l.isTLS() && l.ClientCert == "required" }
+	certified := func(l *Listener) bool { return l.ClientCert == "required" }
 	return Row{
 		Name: "R16", Practice: "authorisation",
 		on: func(s *Server) string {

@@ -59,7 +59,7 @@ type Listener struct {
 	Holds                                 int64 // bytes that one connection can make the server hold
 
 	ProxyFrom  []netip.Prefix
-	ClientCert string // off, optional or required: of TLS
+	ClientCert string // off, optional or required; off without TLS
 	Auth       Auth
 	Files      string // a directory
 	DotFiles   bool
@@ -67,7 +67,7 @@ type Listener struct {
 	Relay      Relay
 }
 
-// Auth is what a listener asks of those who come. Where Asks is false the rest means nothing.
+// Auth is what a listener asks of those who come. Zero is nothing.
 type Auth struct {
 	Asks        bool
 	AsksForAll  bool     // whatever is wanted
@@ -84,7 +84,7 @@ type Uploads struct {
 	Max, Quota, Floor, Rate int64 // bytes, and bytes a second of one source
 }
 
-// Relay is where a listener relays to. Without To the rest means nothing.
+// Relay is where a listener relays to. Zero is nowhere.
 type Relay struct {
 	To            []string
 	TLS, Insecure bool // to servers
