@@ -42,24 +42,6 @@ type settings struct {
 	machine   machine
 }
 
-// defaultLimits are what a listener has when nothing is given.
-func defaultLimits() limits {
-	var s settings
-	eachRow(func(r *row) {
-		if r.limit != nil && r.setting == nil && r.value != "" {
-			r.mustStore(r.field(&s), r.value)
-		}
-	})
-	return s.limits
-}
-
-// mustStore is store for values of the table itself, which a test walks.
-func (r *row) mustStore(field any, value string) {
-	if must := r.store(field, value); must != "" {
-		panic("flag " + r.name + ": default " + value + ": " + must)
-	}
-}
-
 // resolve turns what was given into settings for m: defaults, then the profile, then what was
 // given, then what depends on the machine. Its errors are *say.WrongValue, but for a machine that
 // cannot serve at all.
@@ -212,12 +194,4 @@ func (s *settings) checkTogether(g given) error {
 		return err
 	}
 	return s.checkTLS(g)
-}
-
-// checkLimits checks limits that depend on each other.
-func checkLimits(l *limits, where string) error {
-	if l.MinRate > 0 && l.MinRateGrace == 0 {
-		return say.Wrong(where, "0", fmt.Sprintf("must not be 0 while min-rate is %d", l.MinRate))
-	}
-	return nil
 }

@@ -140,20 +140,6 @@ func (r *row) inForce(s *settings) (value string, on, told bool) {
 	return value, values[0] != "0" && values[0] != "off", true
 }
 
-// overrides lists what a listener has otherwise than the others.
-func (l *listener) overrides(s *settings) (own []string) {
-	eachRow(func(r *row) {
-		if r.limit == nil {
-			return
-		}
-		mine, usual := r.inWords(r.limit(&l.limits)), r.inWords(r.limit(&s.limits))
-		if mine != usual && mine != "" {
-			own = append(own, r.name+" "+mine)
-		}
-	})
-	return own
-}
-
 // list writes a heading and items, wrapped under it.
 func list(w io.Writer, heading string, items []string) {
 	for i, line := range wrapItems(items, 78) {

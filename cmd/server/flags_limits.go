@@ -1,0 +1,111 @@
+package main
+
+import (
+	"time"
+
+	"weir/guard/bucket"
+	"weir/guard/budget"
+	"weir/internal/scheme"
+)
+
+var rateFlags = group{"Frames and bytes", []row{
+	{name: "source-frame-rate", kind: rate, value: "2000", bench: benchRate, max: bucket.MaxRate, zero: "no limit",
+		limit: func(l *limits) any { return &l.SourceFrameRate },
+		help:  "Frames, requests or lines of one source over all its connections"},
+	{name: "source-frame-burst", kind: count, value: "4000", bench: benchRate, max: bucket.MaxBurst, zero: "one second's worth",
+		limit: func(l *limits) any { return &l.SourceFrameBurst },
+		help:  "Frames that one source may send at once"},
+	{name: "source-byte-rate", kind: byteRate, value: "32MiB", bench: benchByteRate, max: bucket.MaxByteRate, zero: "no limit",
+		limit: func(l *limits) any { return &l.SourceByteRate },
+		help:  "Bytes of one source over all its connections; above it reading pauses"},
+	{name: "source-byte-burst", kind: size, value: "64MiB", bench: benchByteRate, max: bucket.MaxByteBurst, zero: "one second's worth",
+		limit: func(l *limits) any { return &l.SourceByteBurst },
+		help:  "Bytes that one source may send at once"},
+	{name: "conn-frame-rate", kind: rate, value: "0", max: bucket.MaxRate, zero: "no limit",
+		limit: func(l *limits) any { return &l.ConnFrameRate },
+		help:  "Frames, requests or lines of one connection"},
+	{name: "conn-frame-burst", kind: count, value: "0", max: bucket.MaxBurst, zero: "one second's worth",
+		limit: func(l *limits) any { return &l.ConnFrameBurst },
+		help:  "Frames that one connection may send at once"},
+	{name: "max-refusals", kind: count, value: "100", max: 1<<16 - 1, zero: "the first one ends the connection", needs: scheme.HTTP,
+		limit: func(l *limits) any { return &l.MaxRefusals },
+		help:  "Requests in a row that are refused with 429 before the connection is ended. To end it at once costs more than the answer does, for the server, too: the client only connects again"},
+	{name: "conn-byte-rate", kind: byteRate, value: "16MiB", bench: benchByteRate, max: bucket.MaxByteRate, zero: "no limit",
+		limit: func(l *limits) any { return &l.ConnByteRate },
+		help:  "Bytes of one connection; above it reading pauses"},
+	{name: "conn-byte-burst", kind: size, value: "16MiB", bench: benchByteRate, max: bucket.MaxByteBurst, zero: "one second's worth",
+		limit: func(l *limits) any { return &l.ConnByteBurst },
+		help:  "Bytes that one connection may send at once"},
+}}
+
+var sourceFlags = group{"Sources", []row{
+	{name: "source-table", kind: count, value: "131072", min: 8, max: 1 << 26,
+		setting: func(s *settings) any { return &s.engine.Guard.SourceTable },
+		help:    "Places in each table of sources, a power of two"},
+	{name: "v4-prefix", kind: count, value: "32", min: 8, max: 32,
+		setting: func(s *settings) any { return &s.engine.Guard.V4Prefix },
+		help:    "Length of the prefix that counts as one IPv4 source"},
+	{name: "v6-prefix", kind: count, value: "64", min: 16, max: 64,
+		setting: func(s *settings) any { return &s.engine.Guard.V6Prefix },
+		help:    "Length of the prefix that counts as one IPv6 source"},
+	{name: "exempt", kind: prefixes,
+		setting: func(s *settings) any { return &s.engine.Guard.Exempt },
+		help:    "A network without per-source limits. May be given several times"},
+}}
+
+var deadlineFlags = group{"Deadlines", []row{
+	{name: "proxy-timeout", kind: duration, value: "3s", max: int64(maxTimeout), zero: "no limit", when: (*settings).hasProxy,
+		limit: func(l *limits) any { return &l.ProxyTimeout },
+		help:  "From accept to a complete PROXY header, where one is due"},
+	{name: "handshake-timeout", kind: duration, value: "5s", max: int64(maxTimeout), zero: "no limit", needs: scheme.TLS, when: (*settings).hasTLS,
+		limit: func(l *limits) any { return &l.HandshakeTimeout },
+		help:  "From accept, or the PROXY header, to the end of the TLS handshake"},
+	{name: "first-frame-timeout", kind: duration, value: "5s", max: int64(maxTimeout), zero: "no limit",
+		limit: func(l *limits) any { return &l.FirstFrameTimeout },
+		help:  "From accept, or the end of the TLS handshake, to the first complete frame or head"},
+	{name: "frame-timeout", kind: duration, value: "10s", max: int64(maxTimeout), zero: "no limit",
+		limit: func(l *limits) any { return &l.FrameTimeout },
+		help:  "From a frame's or head's first byte to its last; a frame may take longer while it arrives at min-rate"},
+	{name: "idle-timeout", kind: duration, value: "75s", max: int64(maxTimeout), zero: "no limit",
+		limit: func(l *limits) any { return &l.IdleTimeout },
+		help:  "Between two frames"},
+	{name: "half-close-timeout", kind: duration, value: "30s", max: int64(maxTimeout), zero: "no limit", needs: scheme.Relays, when: (*settings).hasRelay,
+		limit: func(l *limits) any { return &l.HalfCloseTimeout },
+		help:  "Between two reads of a relayed connection of which one side has finished sending"},
+	{name: "write-timeout", kind: duration, value: "30s", max: int64(maxTimeout), zero: "no limit",
+		limit: func(l *limits) any { return &l.WriteTimeout },
+		help:  "How long a peer that is owed bytes may take none of them"},
+	{name: "lifetime", kind: duration, value: "0", max: int64(maxLifetime), zero: "no limit",
+		limit: func(l *limits) any { return &l.Lifetime },
+		help:  "Greatest age of a connection"},
+	{name: "min-rate", kind: byteRate, value: "240", max: budget.MaxRate, zero: "no limit",
+		limit: func(l *limits) any { return &l.MinRate },
+		help:  "Slowest that a frame or body may arrive, and that a peer may take what it is owed"},
+	{name: "min-rate-grace", kind: duration, value: "5s", max: int64(time.Hour), zero: "only with min-rate 0",
+		limit: func(l *limits) any { return &l.MinRateGrace },
+		help:  "Time before min-rate is asked for, and the longest stall that earlier speed buys"},
+	{name: "drain-timeout", kind: duration, value: "10s", max: int64(maxTimeout), zero: "do not wait",
+		setting: func(s *settings) any { return &s.engine.DrainTimeout },
+		help:    "How long a graceful stop waits for frames in flight"},
+}}
+
+var sizeFlags = group{"Sizes", []row{
+	{name: "max-frame", kind: size, value: "1MiB", min: 1, max: maxHeld, zero: "the most there can be", zeroIs: maxHeld, needs: scheme.Frames,
+		limit: func(l *limits) any { return &l.maxFrame },
+		help:  "Largest frame of frames:// and frames+tls:// listeners, without its length; largest command of resp and packet of mqtt"},
+	{name: "max-line", kind: size, value: "8KiB", min: 1, max: maxHeld, zero: "the most there can be", zeroIs: maxHeld, needs: scheme.Lines,
+		limit: func(l *limits) any { return &l.maxLine },
+		help:  "Longest line of line:// and line+tls:// listeners, without its end"},
+	{name: "max-header", kind: size, value: "16KiB", min: 256, max: maxHeadSize, zero: "the most there can be", zeroIs: maxHeadSize, needs: scheme.HTTP,
+		limit: func(l *limits) any { return &l.maxHeader },
+		help:  "Largest request head, request line and fields together"},
+	{name: "max-body", kind: size, value: "1MiB", max: 1 << 50, zero: "no limit", needs: scheme.HTTP,
+		limit: func(l *limits) any { return &l.maxBody },
+		help:  "Largest request body. Bodies are streamed, so this is no matter of memory"},
+	{name: "max-out", kind: size, value: "256KiB", min: 4 << 10, max: maxHeld, zero: "the most there can be", zeroIs: maxHeld,
+		limit: func(l *limits) any { return &l.MaxOut },
+		help:  "Outbound bytes held for one connection, beside what the kernel took"},
+	{name: "max-buffered", kind: size, auto: "a quarter of the memory that the process may use", min: 1 << 20, max: 1 << 50, zero: "no limit but each connection's",
+		setting: func(s *settings) any { return &s.engine.MaxBuffered },
+		help:    "Bytes held for all connections together: partial frames and queued output"},
+}}
