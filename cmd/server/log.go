@@ -16,6 +16,9 @@ import (
 	"weir/internal/events"
 )
 
+// logPatience is how long the end of the process waits for a slow log.
+const logPatience = 2 * time.Second
+
 // openOutput opens what -log-to names; reopen, when not nil, is for SIGHUP. The error is one line for
 // the operator.
 func openOutput(s *settings, stderr io.Writer) (out events.Output, reopen func() error, err error) {

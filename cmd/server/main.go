@@ -80,3 +80,14 @@ func complain(stderr io.Writer, err error) int {
 	}
 	return exitFailed
 }
+
+// root is the innermost error: net's wrappers repeat the address.
+func root(err error) error {
+	for {
+		inner := errors.Unwrap(err)
+		if inner == nil {
+			return err
+		}
+		err = inner
+	}
+}

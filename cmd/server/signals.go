@@ -1,0 +1,79 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"syscall"
+	"time"
+
+	"go.uber.org/zap"
+
+	"weir/internal/events"
+)
+
+// sameSignal is how soon after the first signal another one is taken for the same: a terminal and a
+// supervisor (timeout, make, go run) signal the process and then its group.
+const sameSignal = 250 * time.Millisecond
+
+// reload opens the log again, and reads certificates and accounts, as SIGHUP asks for. What changed is logged by hooks.
+func (p *process) reload() {
+	if p.reopenLog != nil {
+		_ = p.reopenLog() // what cannot be written is counted
+	}
+	id, in, log := p.id, p.in, p.log
+	if in != nil {
+		_, _ = in.store.Reload() // it tells of both
+	}
+	event := zap.String("event", events.Signal)
+	switch {
+	case id == nil && in == nil:
+		log.Info("SIGHUP: there are no certificates to read again; restart to change anything else", event)
+		return
+	case id == nil:
+		log.Info("SIGHUP: accounts were read again; restart to change anything else", event)
+		return
+	}
+	changed, err := id.store.Reload()
+	switch {
+	case err != nil:
+		log.Error("SIGHUP: certificates were read again, not all of them could be", event, zap.Bool("changed", changed))
+	default:
+		log.Info("SIGHUP: certificates were read again; restart to change anything else", event, zap.Bool("changed", changed))
+	}
+}
+
+// waitForEnd waits until the engine ends: by a failure, which it returns, or by a signal. The first
+// SIGTERM or SIGINT stops it in order, the second at once. SIGHUP has things read again, on a goroutine of its
+// own: a disk that hangs must not keep a server from stopping.
+func (p *process) waitForEnd(signals <-chan os.Signal) error {
+	ctx, atOnce := context.WithCancel(context.Background())
+	defer atOnce()
+	ended := make(chan error, 2)
+	go func() { ended <- p.engine.Wait() }()
+	var first time.Time
+	for {
+		select {
+		case err := <-ended:
+			if err != nil {
+				return fmt.Errorf("serve: %w", err)
+			}
+			return nil
+		case sig := <-signals:
+			switch {
+			case sig == syscall.SIGHUP:
+				go p.reload()
+			case first.IsZero():
+				first = time.Now()
+				p.log.Info("stopping: frames in flight are finished; a second signal stops at once",
+					zap.String("event", events.Stopping), zap.Stringer("signal", sig), zap.Duration("drain-timeout", p.engine.Config().DrainTimeout))
+				p.stopping.Store(true)
+				go func() { _ = p.engine.Stop(ctx) }()
+			case time.Since(first) < sameSignal:
+			default:
+				p.log.Info("stopping at once", zap.String("event", events.Stopping), zap.Stringer("signal", sig))
+				atOnce()
+			}
+		}
+	}
+}
