@@ -1,7 +1,3 @@
-// Command server is weir: it serves the addresses that -listen names and sheds what floods them.
-//
-// Its exit codes: 0 for an orderly end, 1 when the machine or the network does not let it run or -check finds
-// something weak that others can reach, 2 for a command line that is wrong. What is wrong is told in one line.
 package main
 
 import (

@@ -5,6 +5,8 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -115,6 +117,31 @@ func accountsTable() string {
 		fmt.Fprintf(&b, "| `%s` | %s. |\n", c.Usage(), c.Help)
 	}
 	return b.String()
+}
+
+// The comment of the package says what is in which file.
+func TestTheCommentOfThePackageNamesItsFiles(t *testing.T) {
+	doc, err := os.ReadFile("doc.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	names, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	there := map[string]bool{"flags_*.go": true}
+	for _, name := range names {
+		there[name] = true
+		isOther := name == "doc.go" || strings.HasSuffix(name, "_test.go") || strings.HasPrefix(name, "flags_")
+		if !isOther && !regexp.MustCompile(`[\t ]`+regexp.QuoteMeta(name)+`[ \n]`).Match(doc) {
+			t.Errorf("doc.go does not name %s", name)
+		}
+	}
+	for _, name := range regexp.MustCompile(`[a-z_*]+\.go\b`).FindAllString(string(doc), -1) {
+		if !there[name] {
+			t.Errorf("doc.go names %s, which is not there", name)
+		}
+	}
 }
 
 func eventsTable() string {
