@@ -38,11 +38,16 @@ type looked struct {
 	now   time.Time
 }
 
-// look reads what the flags name; it makes nothing and asks nobody. Its error is one line for the operator.
+// look reads the files that s names and opens its directories; it makes nothing and asks nobody. Its error is one line for the operator.
 func look(s *settings) (*looked, error) {
 	in := &looked{build: thisBuild(), now: time.Now()}
+	for _, reads := range []func(*settings) error{checkSites, checkOutput, checkPools} {
+		if err := reads(s); err != nil {
+			return nil, err
+		}
+	}
 	var err error
-	if in.certs, err = lookAtIdentity(s); err != nil {
+	if in.certs, err = checkCertificates(s); err != nil {
 		return nil, err
 	}
 	if s.users != "" {

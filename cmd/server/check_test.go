@@ -379,7 +379,7 @@ func TestTheCheckReadsWhatIsRelayedWith(t *testing.T) {
 		"to-tls=1&to-ca=" + dir + "/empty": "there is no certificate in",
 		"to-insecure=1":                    "are of use only with to-tls",
 	} {
-		if _, err := lookAtIdentity(mustResolve(t, "-listen=tcp://:1?to=a:1&"+args)); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := look(mustResolve(t, "-listen=tcp://:1?to=a:1&"+args)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", args, err)
 		}
 	}
@@ -389,15 +389,15 @@ func TestTheCheckReadsWhatIsRelayedWith(t *testing.T) {
 func TestTheCheckLeavesUploadsAlone(t *testing.T) {
 	clean(t)
 	dir := t.TempDir()
-	if _, err := lookAtIdentity(mustResolve(t, "-log-to=file:"+dir+"/none/weir.log")); err == nil || !strings.Contains(err.Error(), "-log-to file:"+dir+"/none/weir.log: ") {
+	if _, err := look(mustResolve(t, "-log-to=file:"+dir+"/none/weir.log")); err == nil || !strings.Contains(err.Error(), "-log-to file:"+dir+"/none/weir.log: ") {
 		t.Errorf("a log in a directory that is not there: %v", err)
 	}
-	if _, err := lookAtIdentity(mustResolve(t, "-listen=http://:1?uploads="+dir+"/none")); err == nil || !strings.Contains(err.Error(), "-listen http://:1?uploads="+dir+"/none: uploads: no such file or directory") {
+	if _, err := look(mustResolve(t, "-listen=http://:1?uploads="+dir+"/none")); err == nil || !strings.Contains(err.Error(), "-listen http://:1?uploads="+dir+"/none: uploads: no such file or directory") {
 		t.Errorf("a directory that is not there: %v", err)
 	}
 	before := runtime.NumGoroutine()
 	s := mustResolve(t, "-listen=http://:1?uploads="+dir, "-listen=http://:2?uploads="+dir+"&files="+dir)
-	if _, err := lookAtIdentity(s); err != nil || runtime.NumGoroutine() > before {
+	if _, err := look(s); err != nil || runtime.NumGoroutine() > before {
 		t.Errorf("%v, %d goroutines and %d before", err, runtime.NumGoroutine(), before)
 	}
 	if s.listeners[0].limits.up.dir != dir || s.listeners[1].limits.up.dir != dir {

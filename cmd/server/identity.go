@@ -64,22 +64,9 @@ func openIdentity(s *settings, h hooks) (*identity, error) {
 	return id, nil
 }
 
-// lookAtIdentity reads the files that s names and opens its directories, for -check: nothing is made, and nobody
-// is asked. It returns the certificates whose end matters.
-func lookAtIdentity(s *settings) ([]watched, error) {
-	if err := checkSites(s); err != nil {
-		return nil, err
-	}
-	if err := checkOutput(s); err != nil {
-		return nil, err
-	}
-	for i := range s.listeners {
-		if l := &s.listeners[i]; l.relays() {
-			if _, err := l.limits.relay.pool(nil); err != nil {
-				return nil, fmt.Errorf("listener %s: %w", l.name, err)
-			}
-		}
-	}
+// checkCertificates reads the certificates and keys that s names, for -check: nothing is obtained, and nobody is asked.
+// It returns those whose end matters.
+func checkCertificates(s *settings) ([]watched, error) {
 	if !s.hasTLS() {
 		return nil, nil
 	}
@@ -100,15 +87,6 @@ func lookAtIdentity(s *settings) ([]watched, error) {
 	}
 	defer id.close()
 	return id.watched(), nil
-}
-
-// checkIdentity is lookAtIdentity, and warns of what can be served and is probably not meant.
-func checkIdentity(s *settings) (warnings []string, err error) {
-	found, err := lookAtIdentity(s)
-	if err != nil {
-		return nil, err
-	}
-	return s.checkWarnings(found, time.Now()), nil
 }
 
 // certsConfig is what the flags say about certificates, but for ACME.

@@ -164,7 +164,7 @@ func TestFilesThatCannotBeUsedNameTheirFlag(t *testing.T) {
 		if code := complain(&out, err); code != exitFailed || !strings.HasPrefix(out.String(), "weir: "+c.want) || strings.Count(out.String(), "\n") != 1 {
 			t.Errorf("%v: exit code %d, got %q, want %q", c.args, code, out.String(), c.want)
 		}
-		if _, checked := checkIdentity(s); checked == nil || checked.Error() != err.Error() {
+		if _, checked := look(s); checked == nil || checked.Error() != err.Error() {
 			t.Errorf("%v: -check says %v", c.args, checked)
 		}
 	}

@@ -137,6 +137,18 @@ func openPools(s *settings, log *zap.Logger) (pools, error) {
 	return all, nil
 }
 
+// checkPools reads the files that relaying needs, for -check.
+func checkPools(s *settings) error {
+	for i := range s.listeners {
+		if l := &s.listeners[i]; l.relays() {
+			if _, err := l.limits.relay.pool(nil); err != nil {
+				return fmt.Errorf("listener %s: %w", l.name, err)
+			}
+		}
+	}
+	return nil
+}
+
 // openServers begins to watch the servers behind a listener.
 func (l *listener) openServers(cfg relay.Config) (servers, error) {
 	if l.can(scheme.ByName) {

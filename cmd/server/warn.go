@@ -80,7 +80,7 @@ func overText(what string, c certs.Info, now time.Time) (text string, over bool)
 	return "", false
 }
 
-// checkWarnings are the warnings of -check at now, with found as lookAtIdentity returns it.
+// checkWarnings are the warnings of -check at now, with found as checkCertificates returns it.
 func (s *settings) checkWarnings(found []watched, now time.Time) (texts []string) {
 	var served []certs.Info
 	for _, c := range found {

@@ -42,9 +42,13 @@ func TestWhatIsProbablyNotMeantIsWarnedOf(t *testing.T) {
 		{https + " -listen=http://:2 " + pair(good) + " " + acme + " -tls-client-ca=" + good.cert, []string{client}, []string{events.ACMEClientAuth}, "plain listeners are of no use"},
 	} {
 		s := mustResolve(t, strings.Fields(c.args)...)
-		got, err := checkIdentity(s)
-		if err != nil || len(got) != len(c.want) {
-			t.Errorf("%s: %q, %v", c.why, got, err)
+		in, err := look(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := s.checkWarnings(in.certs, in.now)
+		if len(got) != len(c.want) {
+			t.Errorf("%s: %q", c.why, got)
 			continue
 		}
 		for i := range got {
