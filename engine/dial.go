@@ -38,7 +38,7 @@ func (c *conn) Dial(t service.Target, h service.UpstreamHandler) (service.Upstre
 		u = s.spare[n-1]
 		s.spare = s.spare[:n-1]
 	}
-	*u = upstream{loop: l, c: c, ln: c.ln, h: h, fd: fd, gen: u.gen, wants: wantRead | wantWrite, moved: l.g.Now()}
+	*u = upstream{loop: l, c: c, ln: c.ln, h: h, fd: fd, gen: u.gen, local: t.Path != "", wants: wantRead | wantWrite, moved: l.g.Now()}
 	if t.First != "" {
 		u.out = borrow(len(t.First))
 		u.out.B = append(u.out.B, t.First...)

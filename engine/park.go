@@ -56,7 +56,29 @@ func (c *conn) Adopt(up service.Upstream, h service.UpstreamHandler) bool {
 	u.noDeadline()
 	l.count.upReused++
 	u.c, u.h, u.moved = c, h, l.g.Now()
+	u.asked, u.unheard = 0, !u.local
 	c.up = u
+	return true
+}
+
+// unasked reports whether what has just come first of an adopted upstream was sent before its server
+// can have been asked, and ends the upstream then: it would be taken for the answer.
+//
+// Adopt has seen that nothing had come. What is sent once the server's kernel has the first byte of the
+// question acknowledges that byte, since TCP has an acknowledgement in every segment; so while none of
+// the question is acknowledged, what has come is older. It is the first byte that counts: an answer may
+// come early, before the whole of a body is acknowledged. The question's bytes come last, so that not one of
+// them is acknowledged when as many as they are, or more, are not. Asked after the read and not before it, no
+// answer is taken for what it is not; what is read late, after the acknowledgement has come too, and
+// what a server sends once its kernel has the question, but before it has read it, cannot be told from an answer.
+//
+// hot: 0 allocs, one ioctl for each time that an upstream is adopted
+func (l *loop) unasked(u *upstream) bool {
+	u.unheard = false
+	if unsent(u.fd) < u.asked {
+		return false
+	}
+	l.lost(u, service.EndUnasked)
 	return true
 }
 
@@ -68,9 +90,14 @@ func (l *loop) wakeParked(u *upstream) {
 	case errno == unix.EAGAIN:
 	case n == 0 && errno == 0:
 		l.endParked(u, service.EndEOF)
-	case errno == 0 && u.tls != nil && l.mayKeep(u, l.buf[:n]):
-	default:
+	case errno != 0:
 		l.endParked(u, service.EndReset)
+	case u.tls == nil:
+		l.endParked(u, service.EndUnasked)
+	default:
+		if why := l.parkedRecords(u, l.buf[:n]); why != service.EndNone {
+			l.endParked(u, why)
+		}
 	}
 }
 
@@ -79,7 +106,7 @@ func (l *loop) wakeParked(u *upstream) {
 func (l *loop) endParked(u *upstream, why service.Ending) {
 	h, ln := u.h, u.ln
 	l.count.upEnds[why]++
-	l.closeUpstream(u, why == service.EndReset)
+	l.closeUpstream(u, why == service.EndReset || why == service.EndUnasked)
 	l.upstreams.spare = append(l.upstreams.spare, u)
 	defer func() {
 		if p := recover(); p != nil {

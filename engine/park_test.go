@@ -200,7 +200,7 @@ func TestParkedUpstreamEnds(t *testing.T) {
 	}{
 		{"an end", func(c *net.TCPConn) { c.CloseWrite() }, service.EndEOF},
 		{"a reset", func(c *net.TCPConn) { c.SetLinger(0); c.Close() }, service.EndReset},
-		{"words that nobody has asked for", func(c *net.TCPConn) { io.WriteString(c, "an answer to come\n") }, service.EndReset},
+		{"words that nobody has asked for", func(c *net.TCPConn) { io.WriteString(c, "an answer to come\n") }, service.EndUnasked},
 		{"nothing", func(c *net.TCPConn) {}, service.EndIdle},
 	} {
 		t.Run(c.why, func(t *testing.T) {
@@ -353,6 +353,79 @@ func TestWordsBeforeTheQuestion(t *testing.T) {
 				t.Errorf("%d connections to the server", n)
 			}
 		})
+	}
+}
+
+// TestWordsBeforeTheServerWasAsked: what a server has said before it can have had the question is not the
+// answer, though it comes when the question has been written.
+func TestWordsBeforeTheServerWasAsked(t *testing.T) {
+	for _, secure := range []bool{false, true} {
+		t.Run(fmt.Sprint("tls ", secure), func(t *testing.T) {
+			deaf, say := make(chan bool), make(chan bool)
+			to := behind(t, func(tc *net.TCPConn) {
+				var c net.Conn = tc
+				if secure {
+					c = tls.Server(tc, &tls.Config{Certificates: []tls.Certificate{testCert()}})
+				}
+				for s := bufio.NewScanner(c); s.Scan(); {
+					fmt.Fprintf(c, "%s\n", s.Text())
+					if s.Text() == "a" {
+						dropIncoming(t, tc, true)
+						deaf <- true
+						<-say
+						io.WriteString(c, "for somebody else\n")
+						<-say
+						dropIncoming(t, tc, false)
+					}
+				}
+			})
+			a, e, addr := serveSharer(t, to, func(a *sharer) {
+				if secure {
+					a.to.TLS = clientTLS(0)
+				}
+			})
+			ask := func(text string) (net.Conn, *bufio.Reader) {
+				c := dial(t, addr)
+				io.WriteString(c, text+"\n")
+				return c, bufio.NewReader(c)
+			}
+			first, r := ask("a")
+			if got, err := r.ReadString('\n'); got != "a\n" || err != nil {
+				t.Fatalf("%q, %v", got, err)
+			}
+			<-deaf
+			second, r := ask("b")
+			eventually(t, "it is asked", func() bool { return e.Snapshot().UpstreamsReused == 1 })
+			say <- true
+			if got, err := io.ReadAll(r); string(got) != "gone: unasked\n" || err != nil {
+				t.Errorf("%q, %v", got, err)
+			}
+			say <- true
+			if n := a.ended[service.EndUnasked].Load(); n != 1 {
+				t.Errorf("told %d times", n)
+			}
+			first.Close()
+			second.Close()
+			noUpstreams(t, e)
+		})
+	}
+}
+
+// dropIncoming has the kernel drop what comes for a socket, as if it were on its way still.
+func dropIncoming(t *testing.T, c *net.TCPConn, drop bool) {
+	raw, err := c.SyscallConn()
+	if err == nil {
+		raw.Control(func(fd uintptr) {
+			if drop {
+				none := unix.SockFilter{Code: unix.BPF_RET | unix.BPF_K}
+				err = unix.SetsockoptSockFprog(int(fd), unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &unix.SockFprog{Len: 1, Filter: &none})
+			} else {
+				err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_DETACH_FILTER, 0)
+			}
+		})
+	}
+	if err != nil {
+		t.Error(err)
 	}
 }
 

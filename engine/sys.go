@@ -105,11 +105,11 @@ func reset(fd int) {
 
 // unsent is the number of bytes that the peer's kernel has not acknowledged yet (SIOCOUTQ).
 func unsent(fd int) int {
-	n, err := unix.IoctlGetInt(fd, unix.TIOCOUTQ)
-	if err != nil {
+	var n int32
+	if _, _, errno := unix.RawSyscall(unix.SYS_IOCTL, uintptr(fd), unix.TIOCOUTQ, uintptr(unsafe.Pointer(&n))); errno != 0 {
 		return 0
 	}
-	return n
+	return int(n)
 }
 
 // waiting is the number of bytes that have arrived and are not read (FIONREAD).

@@ -37,6 +37,7 @@ type upstream struct {
 
 	patience        mono.Time // how long the server may say nothing; 0: for ever
 	unsent          int       // what the server's kernel had not acknowledged when due was set
+	asked           int       // bytes that the kernel has taken for the wire since it was adopted
 	fd              int
 	gen             uint32
 	fullIn, fullOut uint8 // full reads in a row, from the client and from the server
@@ -53,6 +54,8 @@ type upstream struct {
 	answered  bool // the bytes that moved last came from the server
 	retiring  bool // a timer will ask whether it may be retired
 	breaking  bool // it takes no bytes any more: what it has said is read, and then it is ended
+	local     bool // a unix socket, on which nothing is acknowledged
+	unheard   bool // it was adopted, and its server has said nothing since
 }
 
 // upstreams are a loop's.
@@ -282,6 +285,7 @@ func (l *loop) sendRaw(u *upstream, p []byte) {
 		return
 	}
 	l.count.upOut += uint64(n)
+	u.asked += n
 	if n < len(p) {
 		l.queueRaw(u, p[n:])
 	}
@@ -302,6 +306,7 @@ func (l *loop) upstreamWritable(u *upstream) {
 		return
 	}
 	l.count.upOut += uint64(n)
+	u.asked += n
 	u.sent += n
 	if u.sent == len(u.out.B) {
 		giveBack(u.out)
@@ -359,6 +364,9 @@ func (l *loop) upstreamReadable(u *upstream) {
 		u.h.Ended(u, service.EndEOF)
 	default:
 		l.count.upIn += uint64(n)
+		if u.unheard && l.unasked(u) {
+			return
+		}
 		l.movedBack(u)
 		l.offerReceived(u, l.buf[:n])
 	}
@@ -378,7 +386,7 @@ func (l *loop) offerReceived(u *upstream, b []byte) {
 	case u.gen != gen:
 	case u.c != c: // it was parked, or another connection has it by now
 		if taken < len(b) && u.c == nil { // more than was due
-			l.endParked(u, service.EndReset)
+			l.endParked(u, service.EndUnasked)
 		}
 	case u.poursOut: // it has said so just now
 		l.sendBack(c, b[taken:])
@@ -594,7 +602,7 @@ var failReasons = [service.Ends]guard.Reason{
 	service.EndRefused: guard.ShedUpstreamConnect, service.EndUnreachable: guard.ShedUpstreamConnect, service.EndTimeout: guard.ShedUpstreamConnect, service.EndTLS: guard.ShedUpstreamConnect,
 	service.EndSilent: guard.ShedUpstreamSilent, service.EndBusy: guard.ShedWork, service.EndIdle: guard.ShedUpstreamReset,
 	service.EndDescriptors: guard.ShedDescriptors, service.EndPorts: guard.ShedUpstreamConnect, service.EndReset: guard.ShedUpstreamReset, service.EndStalled: guard.ShedUpstreamStall,
-	service.EndGarbled: guard.ShedUpstreamReset, service.EndNoRoute: guard.ShedNoRoute,
+	service.EndGarbled: guard.ShedUpstreamReset, service.EndUnasked: guard.ShedUpstreamReset, service.EndNoRoute: guard.ShedNoRoute,
 }
 
 // Local is service.Conn's.

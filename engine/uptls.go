@@ -253,6 +253,9 @@ func (l *loop) decryptUp(u *upstream, b []byte) {
 	}
 	l.count.upIn += uint64(len(b))
 	if len(plain) > 0 {
+		if u.unheard && l.unasked(u) {
+			return
+		}
 		if u.poursOut {
 			if l.sendBack(c, plain); u.gen != gen {
 				return
@@ -279,12 +282,18 @@ func (l *loop) decryptUp(u *upstream, b []byte) {
 	}
 }
 
-// mayKeep takes what has come of a parked upstream and reports whether it was nothing but TLS's own:
-// tickets.
-func (l *loop) mayKeep(u *upstream, b []byte) bool {
-	gen := u.gen
-	plain, err := l.openUp(u, b)
-	return u.gen == gen && len(plain) == 0 && err == nil && u.out == nil
+// parkedRecords takes what has come of a parked upstream and says why that ends it: EndNone when it was
+// nothing but TLS's own, tickets.
+func (l *loop) parkedRecords(u *upstream, b []byte) service.Ending {
+	switch plain, err := l.openUp(u, b); {
+	case len(plain) > 0:
+		return service.EndUnasked
+	case errors.Is(err, io.EOF):
+		return service.EndEOF
+	case err != nil || u.breaking || u.out != nil: // it does not take our answer
+		return service.EndReset
+	}
+	return service.EndNone
 }
 
 // sealUp encrypts p. The result is valid until the next call.

@@ -44,8 +44,8 @@ type Upstream interface {
 	Await(d time.Duration)
 	// Park takes the upstream from its connection, which may then dial or adopt another one. It lives
 	// on without one, for up to d, until a connection of the same Opener adopts it. h is told Ended
-	// when it has ended: because the server has ended it or has said anything (EndEOF, EndReset), or d
-	// is over (EndIdle). It reports false when the upstream cannot be parked: bytes wait on either
+	// when it has ended: because the server has ended it (EndEOF, EndReset) or has said anything
+	// (EndUnasked), or d is over (EndIdle). It reports false when the upstream cannot be parked: bytes wait on either
 	// side, one of them has ended, bytes are poured, or the server is stopping. Then it is still the
 	// connection's.
 	Park(h UpstreamHandler, d time.Duration) bool
@@ -91,12 +91,13 @@ const (
 	EndIdle               // it was parked, and nobody needed it
 	EndGarbled            // the server has said what is not its protocol
 	EndNoRoute            // the service knows of no server for what the client asks
+	EndUnasked            // the server has said something before it can have been asked: parked, or just adopted
 	Ends                  // their number
 )
 
 // String is a short word for metrics and logs.
 func (e Ending) String() string {
-	return [Ends]string{"none", "eof", "no-upstream", "refused", "unreachable", "timeout", "descriptors", "ports", "reset", "stalled", "silent", "tls", "busy", "idle", "garbled", "no-route"}[e]
+	return [Ends]string{"none", "eof", "no-upstream", "refused", "unreachable", "timeout", "descriptors", "ports", "reset", "stalled", "silent", "tls", "busy", "idle", "garbled", "no-route", "unasked"}[e]
 }
 
 // Before reports whether it was over before the server had taken a byte: then another one may be

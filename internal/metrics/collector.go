@@ -133,7 +133,7 @@ var List = []Metric{
 	{"weir_upstream_connections", "gauge", "Open connections to servers behind, those included that are being made.", nil},
 	{"weir_upstream_connects_total", "counter", "Attempts to connect to a server behind.", nil},
 	{"weir_upstream_reused_total", "counter", "Requests that went over a connection to a server which an earlier one had used.", nil},
-	{"weir_upstream_ends_total", "counter", "Connections to servers behind, and attempts to connect, that ended from the server's side, by how. eof is the ordinary end.", []string{"how"}},
+	{"weir_upstream_ends_total", "counter", "Connections to servers behind, and attempts to connect, that ended from the server's side, by how. eof is the ordinary end; unasked: it has said something before it can have been asked.", []string{"how"}},
 	{"weir_upstream_bytes_total", "counter", "Bytes read from servers behind (in) and handed to the kernel for them (out).", []string{"dir"}},
 	{"weir_upstream_up", "gauge", "1 while a server behind is up, as far as is known. route is the name that it is for, where names choose.", []string{"listener", "route", "server"}},
 	{"weir_upstream_server_connections", "gauge", "Open connections to one server behind.", []string{"listener", "route", "server"}},

@@ -33,6 +33,11 @@ func serveBehind(t testing.TB, script func(c net.Conn, r *bufio.Reader)) *behind
 	if err != nil {
 		t.Fatal(err)
 	}
+	return serveOn(t, ln, script)
+}
+
+func serveOn(t testing.TB, ln net.Listener, script func(c net.Conn, r *bufio.Reader)) *behind {
+	t.Helper()
 	b := &behind{ln: ln, open: map[net.Conn]bool{}}
 	b.all.Go(func() {
 		for {
