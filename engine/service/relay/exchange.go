@@ -1,6 +1,8 @@
 package relay
 
 import (
+	"time"
+
 	"weir/codec"
 	"weir/codec/http1"
 	"weir/engine/service"
@@ -39,6 +41,8 @@ type exchange struct {
 	behind    bool  // there was no room for all that the server has sent
 	eof       bool  // the server has finished sending
 	interims  uint8 // 1xx that have come
+
+	lasts time.Duration // how long a kept connection is of use; 0: the server has not said
 }
 
 var _ service.UpstreamHandler = (*exchange)(nil)
@@ -134,15 +138,17 @@ func (x *exchange) adopt() bool {
 	if b == nil {
 		return false
 	}
-	for u := b.last(); u != nil; u = b.last() {
-		if x.s.c.Adopt(u, x) {
-			b.remove(u)
-			x.up, x.reused = u, true
+	now := x.s.c.Now()
+	for len(b.kept) > 0 {
+		k := b.kept[len(b.kept)-1]
+		if k.until > now && x.s.c.Adopt(k.u, x) {
+			b.remove(k.u)
+			x.up, x.reused = k.u, true
 			x.begin()
 			return true
 		}
-		b.remove(u)
-		u.Close()
+		b.remove(k.u)
+		k.u.Close()
 	}
 	return false
 }
@@ -311,6 +317,9 @@ func (x *exchange) answer() bool {
 		x.last = true // what is still to come of the request is not waited for when the answer is complete
 	}
 	x.begun, x.body, x.keep = true, r.Body, r.KeepAlive
+	if v, ok := r.Get("keep-alive"); ok && x.keep {
+		x.lasts, x.keep = lasting(v)
+	}
 	x.chunksOut = r.Body && r.ContentLength < 0 && !x.minor0
 	if r.Body && r.ContentLength < 0 && x.minor0 {
 		x.last = true
@@ -339,10 +348,13 @@ func (x *exchange) complete(clean bool) {
 	if x.chunksOut {
 		c.WriteString(http1.LastChunk)
 	}
-	u, srv, ends := x.up, x.srv, x.last || !x.sent
+	u, srv, lasts, ends := x.up, x.srv, x.lasts, x.last || !x.sent
 	park := x.keep && x.sent && clean && !x.eof
 	x.release()
-	if !park || !s.o.park(srv, u) {
+	if lasts == 0 || lasts > s.o.cfg.Idle {
+		lasts = s.o.cfg.Idle
+	}
+	if !park || !s.o.park(srv, u, c.Now()+lasts) {
 		u.Close()
 	}
 	if ends {

@@ -26,7 +26,8 @@ type HTTPConfig struct {
 	// none. Too low: connections are made again and again. Too high: servers hold idle ones.
 	MaxIdle int
 	// Idle is how long one is kept, default 15 s. It should be less than the servers' own timeout: a
-	// request that meets the end of its connection is sent again only when that is safe.
+	// request that meets the end of its connection is sent again only when that is safe. Less for a server that
+	// says so itself (Keep-Alive: timeout=).
 	Idle time.Duration
 	// Silence is how long a server may say nothing after a request or in the middle of its answer; 0 is
 	// no limit. Beyond: 504, or the client is cut off.
@@ -230,7 +231,7 @@ func (x *exchange) unwanted(r *http1.Request) (status int, detail string) {
 		return 501, "this method is not relayed"
 	case "OPTIONS":
 		if v, ok := r.Get("max-forwards"); ok {
-			switch n, ok := forwards(v); {
+			switch n, ok := number(v); {
 			case !ok || r.Next("max-forwards", r.Next("max-forwards", 0)+1) >= 0:
 				return 400, "Max-Forwards is no number"
 			case n == 0:
@@ -241,8 +242,8 @@ func (x *exchange) unwanted(r *http1.Request) (status int, detail string) {
 	return 0, ""
 }
 
-// forwards reads a Max-Forwards.
-func forwards(v []byte) (n int, ok bool) {
+// number reads one of up to six digits.
+func number(v []byte) (n int, ok bool) {
 	if len(v) == 0 || len(v) > 6 {
 		return 0, false
 	}

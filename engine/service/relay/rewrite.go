@@ -49,7 +49,7 @@ func (o *httpOpener) appendRequest(dst []byte, s *httpSession) (head []byte, err
 		}
 		switch {
 		case options && is(name, "max-forwards"):
-			n, ok := forwards(value)
+			n, ok := number(value)
 			if !ok {
 				return dst, "Max-Forwards is no number"
 			}
