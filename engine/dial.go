@@ -2,6 +2,7 @@ package engine
 
 import (
 	"encoding/binary"
+	"net/netip"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -216,6 +217,15 @@ func connectedOrNot(fd int) unix.Errno {
 		return unix.ECONNREFUSED
 	}
 	return 0
+}
+
+// Local is service.Conn's.
+func (c *conn) Local() netip.AddrPort {
+	var rsa unix.RawSockaddrAny
+	if c.ln.Network == "unix" || sockName(c.fd, &rsa) != 0 {
+		return netip.AddrPort{}
+	}
+	return addrPort(&rsa)
 }
 
 func peerName(fd int, rsa *unix.RawSockaddrAny) unix.Errno {

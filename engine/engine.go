@@ -9,7 +9,8 @@
 // Where to look: listen.go binds, accept.go lets in, opening.go takes what comes before the first
 // frame (PROXY header, ClientHello), shake.go has TLS handshakes computed, secure.go decrypts, read.go
 // serves, drip.go lets slow bytes gather, write.go answers, shed.go ends, stop.go stops, work.go is
-// for what may block; upstream.go connects to servers behind, relay.go and splice.go pass bytes on. conn.go and loop.go are the nouns.
+// for what may block; dial.go connects to servers behind, upstream.go is such a connection, upbytes.go what goes over it,
+// upends.go how it ends, relay.go and splice.go pass bytes on unseen. conn.go and loop.go are the nouns.
 package engine
 
 import (
