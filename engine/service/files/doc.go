@@ -15,8 +15,9 @@
 //     of 48 KiB over TLS. What the page cache does not hold is read by a worker first, so that a loop
 //     never waits for a disk.
 //
-//   - Uploads are admitted by their length (store.go), written by workers to a file that nobody can name, and get
-//     their name when they are whole, checked and synced (upload.go; decision 0015). The sessions of HTTP (put.go)
+//   - Uploads are admitted by their length and their conditions (admit.go), written by workers to a file that nobody can
+//     name, and get their name when they are whole, checked and synced (storing.go). upload.go has the steps (decision
+//     0015), store.go what is stored already. The sessions of HTTP (put.go)
 //     and of frames differ in what they say, not in what they do.
 //
 // It does not run anything, makes no directories, deletes nothing but its own leftovers, and knows no users. Each loop has a cache of its own: no
