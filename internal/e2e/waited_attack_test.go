@@ -58,7 +58,10 @@ func TestWhatWaitedForItsPasswordIsAnsweredAsItself(t *testing.T) {
 			time.Sleep(50 * time.Millisecond)
 			body := "by " + fmt.Sprintf("%-11s", c.who)
 			credentials := base64.StdEncoding.EncodeToString([]byte(c.who + ":" + password))
-			answer := exchangeOnce(t, d.at["http"], c.request+" HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Basic "+credentials+"\r\nContent-Length: 14\r\n\r\n"+body)
+			answer := "HTTP/1.1 503"
+			for n := 0; n < 10 && strings.HasPrefix(answer, "HTTP/1.1 503"); n++ { // passwords are hashed with pauses
+				answer = exchangeOnce(t, d.at["http"], c.request+" HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Basic "+credentials+"\r\nContent-Length: 14\r\n\r\n"+body)
+			}
 			close(stop)
 			all.Wait()
 			if !strings.HasPrefix(answer, "HTTP/1.1 "+c.want) || c.who == "bob" && !strings.HasSuffix(answer, "what is served") {
