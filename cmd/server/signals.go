@@ -51,6 +51,13 @@ func (p *process) waitForEnd(signals <-chan os.Signal) error {
 	defer atOnce()
 	ended := make(chan error, 2)
 	go func() { ended <- p.engine.Wait() }()
+	reloads := make(chan struct{}, 1)
+	defer close(reloads)
+	go func() {
+		for range reloads {
+			p.reload()
+		}
+	}()
 	var first time.Time
 	for {
 		select {
@@ -62,7 +69,10 @@ func (p *process) waitForEnd(signals <-chan os.Signal) error {
 		case sig := <-signals:
 			switch {
 			case sig == syscall.SIGHUP:
-				go p.reload()
+				select {
+				case reloads <- struct{}{}:
+				default: // one is to come already, and reads what is there then
+				}
 			case first.IsZero():
 				first = time.Now()
 				p.log.Info("stopping: frames in flight are finished; a second signal stops at once",

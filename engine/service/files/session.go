@@ -102,11 +102,12 @@ func (s *session) Stage() service.Stage {
 func (s *session) Serve(c service.Conn, u codec.Unit) int {
 	switch u.Kind {
 	case codec.Frame:
+		s.Again(u.Data) // other connections may have used the Request since
 		if s.o.site.store != nil && s.wait == nil && string(s.o.req.Method()) == "PUT" {
 			s.put(c)
 			break
 		}
-		if !s.request(c, u.Data) {
+		if !s.request(c) {
 			return 0
 		}
 		s.answered()
@@ -131,9 +132,8 @@ func (s *session) Serve(c service.Conn, u codec.Unit) int {
 
 // request answers the request whose head has just been decoded, or is offered again, and reports
 // whether it has.
-func (s *session) request(c service.Conn, head []byte) bool {
+func (s *session) request(c service.Conn) bool {
 	o, r := s.o, s.o.req
-	s.Again(head) // other connections may have used the Request since
 	s.last = !r.KeepAlive || c.Draining()
 	s.body = r.Chunked || r.ContentLength > 0
 	if most := o.site.cfg.MaxBody; o.site.store != nil && (r.Chunked || most > 0 && r.ContentLength > most) {
