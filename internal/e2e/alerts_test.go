@@ -67,6 +67,10 @@ func TestAlerts(t *testing.T) {
 		t.Fatal("nobody is told")
 	}
 	lab.Eventually(t, 30*time.Second, "the other receiver is tried", reached.Load)
+	// The receiver has it before we know that it has.
+	lab.Eventually(t, 30*time.Second, "the delivery is counted", func() bool {
+		return s.Scrape(t)[`weir_alert_deliveries_total{outcome="ok",receiver="`+good.URL+`"}`] == 1
+	})
 	m := s.Scrape(t)
 	if m[`weir_alerts_fired_total{rule="sheds"}`] != 1 || m[`weir_alert_deliveries_total{outcome="ok",receiver="`+good.URL+`"}`] != 1 ||
 		m[`weir_alert_deliveries_total{outcome="ok",receiver="`+dead.URL+`"}`] != 0 {

@@ -449,11 +449,6 @@ func TestTLSFloods(t *testing.T) {
 			out, r := besiege(t, args)
 			t.Logf("good client on %s\n%s", target, out)
 			r.keeps(t)
-			for _, p := range r.Result.Newcomers.Phases {
-				if p.Goodput < 0.9*20 {
-					t.Errorf("%s: %s: %.1f newcomers/s of 20 got through", attack, p.Name, p.Goodput)
-				}
-			}
 		}
 		lab.Eventually(t, 10*time.Second, "descriptors are back where they were", func() bool { return s.Descriptors(t) <= fds+2 })
 		if m := s.Scrape(t); m["weir_unproven_connections"] != 0 || m["weir_tls_handshakes_open"] != 0 {
