@@ -171,6 +171,30 @@ func TestOneAnswerForEachRequest(t *testing.T) {
 	}
 }
 
+// TestWhoGoesOnBehindItsRefusalIsCut: the answer to wrong bytes is given time to arrive, and what comes
+// behind them is thrown away, but not without end.
+func TestWhoGoesOnBehindItsRefusalIsCut(t *testing.T) {
+	e, addr := serve(t, hello.New(hello.Config{}), 16<<10, nil)
+	c := dial(t, addr)
+	io.WriteString(c, "GET / HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n")
+	answer := make([]byte, 1<<10)
+	n, err := c.Read(answer)
+	if err != nil || !bytes.HasPrefix(answer[:n], []byte("HTTP/1.1 400")) {
+		t.Fatalf("%q, %v", answer[:n], err)
+	}
+	sent := 0
+	for junk := make([]byte, 16<<10); err == nil; sent += len(junk) {
+		_, err = c.Write(junk)
+		if time.Sleep(time.Millisecond); sent > 64<<20 {
+			t.Fatal("it is read for ever")
+		}
+	}
+	eventually(t, "it is counted", func() bool { return e.Snapshot().Shed[guard.ShedLinger] == 1 })
+	if in := e.Snapshot().BytesIn; in < lingerBytes || in > lingerBytes+2*readBytes {
+		t.Errorf("%d bytes were read", in)
+	}
+}
+
 // TestIdleLoopIsNotLate: the first deadline after a long quiet time used to count as lag.
 func TestIdleLoopIsNotLate(t *testing.T) {
 	e, addr := serve(t, hello.New(hello.Config{}), 16<<10, nil)

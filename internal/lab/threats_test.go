@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"weir/guard"
 )
 
 // TestThreatModelNamesTestsThatExist holds docs/threat-model.md to its promise: every test that it names is there, and so are its sections.
@@ -45,6 +47,21 @@ func TestThreatModelNamesTestsThatExist(t *testing.T) {
 		}
 		if !found {
 			t.Errorf("%s names %s, which does not exist", "docs/threat-model.md", n[0])
+		}
+	}
+}
+
+// TestThreatModelHasEveryReason: what a connection can be refused or ended for stands beside an attack, but
+// for what is no sign of one.
+func TestThreatModelHasEveryReason(t *testing.T) {
+	page, err := os.ReadFile("../../docs/threat-model.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, attacks, _ := strings.Cut(string(page), "\n## Attacks\n")
+	for r := guard.OK + 1; int(r) < guard.Reasons; r++ {
+		if !strings.Contains(attacks, "`"+r.Label()+"`") {
+			t.Errorf("%s (%s) stands beside no attack", r.Label(), r.Level())
 		}
 	}
 }
