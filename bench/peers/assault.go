@@ -44,6 +44,7 @@ var assaults = []assault{
 	{name: "slow-body", about: "1,000 bodies, a byte a second", specs: []string{"slow-body?per-net=1"}, path: "/echo", slow: true},
 	{name: "slow-read", about: "500 readers of a byte a second", specs: []string{"slow-read?per-net=1"}, path: "/large", slow: true},
 	{name: "zero-window", about: "500 connections that never read", specs: []string{"zero-window?per-net=1"}, path: "/large", slow: true},
+	{name: "never-read", about: "500 that never read what is sent back to them", specs: []string{"zero-window?per-net=1"}, path: "/echo", slow: true},
 	{name: "silent", about: "2,000 that stay after an answer", specs: []string{"silent?per-net=1"}, path: "/", slow: true},
 	{name: "slowloris + flood", about: "10,000 drip, and 100,000 more connect", specs: []string{
 		slowly, "connection-flood?conns=9000&total=100000&first=127.64.0.1&per-net=1"}, path: "/", slow: true, drawn: true},
@@ -66,7 +67,7 @@ func (a assault) scheme() string {
 func (a assault) siegeArgs(set setup, s *server) []string {
 	path, size := a.path, ""
 	if path == "/large" {
-		// Servers that have a large answer are asked for it; weir sends back what it was sent.
+		// Servers that have a large answer are asked for it, the others send back what they were sent.
 		if path = "/echo"; s.peer.large {
 			path, size = "/large", "&size=0"
 		}

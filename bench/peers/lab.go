@@ -125,7 +125,7 @@ func (l *lab) besiege(ctx context.Context, a assault, p peer, round int) {
 	var best sample
 	for try := range siegeTries {
 		s := sample{What: "siege", Case: a.name, Peer: p.name, Round: round + 1}
-		l.with(ctx, p, want{schemes: []string{a.scheme()}, modes: []mode{guarded}}, &s, func(srv *server) error {
+		l.with(ctx, p, want{schemes: []string{a.scheme()}, modes: []mode{guarded}, large: a.path == "/large"}, &s, func(srv *server) error {
 			out, c, err := a.run(ctx, l, srv)
 			s.Client, s.Values, s.Course = out.client, out.values, c
 			return err
@@ -182,6 +182,7 @@ type want struct {
 	schemes []string // the first that the peer speaks is used
 	modes   []mode   // likewise
 	buffer  int      // bytes of a connection's buffer, for gotls
+	large   bool     // a file under /large
 }
 
 // choose returns the order for the first scheme and mode that p has, or why there is none: the reason for the first.
@@ -190,7 +191,7 @@ func (p peer) choose(w want) (o order, why string) {
 		for _, scheme := range w.schemes {
 			no := p.does(scheme, m)
 			if no == "" {
-				return order{Mode: m, Scheme: scheme, Buffer: w.buffer}, ""
+				return order{Mode: m, Scheme: scheme, Buffer: w.buffer, Large: w.large}, ""
 			}
 			if why == "" {
 				why = no

@@ -37,6 +37,7 @@ type order struct {
 	Pem    string // both in one
 	Buffer int    // bytes of a connection's buffer, for gotls
 	Module string // of nginx's stream
+	Large  bool   // the file /large is asked for
 
 	// Filled in by limits.
 	SourceConns, ConnBurst, FrameRate, FrameBurst int
@@ -85,7 +86,7 @@ type peer struct {
 }
 
 var peers = []peer{
-	{name: "weir", file: "server", schemes: []string{"http", "https", "frames", "frames+tls"},
+	{name: "weir", file: "server", schemes: []string{"http", "https", "frames", "frames+tls"}, large: true,
 		modes: []mode{open, guarded, refuseConns, refuseRequests, idle}, command: weir},
 	{name: "nginx", program: "nginx", schemes: []string{"http", "https"}, large: true, config: "nginx.conf",
 		modes:   []mode{open, guarded, refuseConns, refuseRequests, idle},
@@ -133,7 +134,11 @@ func withCertificate(args []string, o order) []string {
 }
 
 func weir(o order, _ string) []string {
-	args := []string{"-listen", o.Scheme + "://" + at(o), "-admin", "127.0.0.1:" + strconv.Itoa(o.Admin), "-log-level", "error"}
+	listen := o.Scheme + "://" + at(o)
+	if o.Large {
+		listen += "?files=" + o.Dir
+	}
+	args := []string{"-listen", listen, "-admin", "127.0.0.1:" + strconv.Itoa(o.Admin), "-log-level", "error"}
 	if o.TLS() {
 		args = append(args, "-cert", o.Cert, "-key", o.Key)
 	}

@@ -118,8 +118,12 @@ func freePort() (int, error) {
 	return ln.Addr().(*net.TCPAddr).Port, nil
 }
 
-// writeLarge writes what servers of files answer under /large, the smaller one for haproxy.
+// writeLarge writes what servers of files answer under /large, the smaller one for haproxy, and what weir does then
+// under /.
 func writeLarge(dir string) error {
+	if err := os.WriteFile(filepath.Join(dir, "index.html"), []byte("hello, world!"), 0o644); err != nil {
+		return err
+	}
 	for name, n := range map[string]int{"large": 100_000, "large-15k": 15_000} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(strings.Repeat("0123456789", n/10)), 0o644); err != nil {
 			return err
