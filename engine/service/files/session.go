@@ -321,14 +321,7 @@ func (s *session) Refuse(c service.Conn, why service.Refusal) {
 }
 
 // Decline is service.Decliner's.
-func (s *session) Decline(c service.Conn) bool {
-	if !web.MayDecline(s.o.req) {
-		return false
-	}
-	s.o.buf = web.AppendDeclined(s.o.buf[:0], c, s.o.req.Head)
-	c.Write(s.o.buf)
-	return true
-}
+func (s *session) Decline(c service.Conn) bool { return web.Decline(c, s.o.req, &s.o.buf) }
 
 // Fault answers wrong bytes.
 func (s *session) Fault(c service.Conn, f codec.Fault) {

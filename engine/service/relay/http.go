@@ -266,12 +266,7 @@ func (s *httpSession) Refuse(c service.Conn, why service.Refusal) {
 
 // Decline is service.Decliner's.
 func (s *httpSession) Decline(c service.Conn) bool {
-	if s.x != nil || !web.MayDecline(s.o.req) {
-		return false
-	}
-	s.o.buf = web.AppendDeclined(s.o.buf[:0], c, s.o.req.Head)
-	c.Write(s.o.buf)
-	return true
+	return s.x == nil && web.Decline(c, s.o.req, &s.o.buf)
 }
 
 // Fault answers wrong bytes, unless an answer is under way.

@@ -23,18 +23,18 @@ func AppendRefusal(dst []byte, c service.Conn, why service.Refusal, head bool) [
 	return http1.AppendError(dst, e)
 }
 
-// MayDecline reports that a request can be refused and the connection go on: there is nothing behind its
-// head, and its client expects no end.
-func MayDecline(r *http1.Request) bool {
-	return r.KeepAlive && r.Minor == 1 && !r.Chunked && r.ContentLength <= 0
-}
-
-// AppendDeclined appends the response that tells of a rate that is spent; the connection goes on. head
-// is as in AppendRefusal.
-func AppendDeclined(dst []byte, c service.Conn, head bool) []byte {
-	return http1.AppendError(dst, http1.ErrorReply{
-		Status: 429, Date: c.Date(), Detail: service.TooMany.String(), RetryAfter: 1, Head: head, GoesOn: true,
+// Decline answers a request whose rate is spent, and reports that it has: the connection goes on. It does not
+// where there is more than the request's head, or its client expects the end (see service.Decliner). buf is
+// scratch space.
+func Decline(c service.Conn, r *http1.Request, buf *[]byte) bool {
+	if !r.KeepAlive || r.Minor != 1 || r.Chunked || r.ContentLength > 0 {
+		return false
+	}
+	*buf = http1.AppendError((*buf)[:0], http1.ErrorReply{
+		Status: 429, Date: c.Date(), Detail: service.TooMany.String(), RetryAfter: 1, Head: r.Head, GoesOn: true,
 	})
+	c.Write(*buf)
+	return true
 }
 
 // AppendFault appends the response to wrong bytes; the connection ends with it.
