@@ -76,6 +76,8 @@ func three(r *row) [3]string {
 		return [3]string{"a.example:1", "192.0.2.1:2", "unix:/run/c"}
 	case r.name == "acme-domain", r.name == "names", r.kind == files, r.kind == text && r.unit == "FILE", r.kind == text && r.unit == "DIRECTORY", r.name == "index":
 		return [3]string{"a.example", "b.example", "c.example"}
+	case r.name == "health-path":
+		return [3]string{"/a", "/b?c", "/d"}
 	case r.name == "alert-url":
 		return [3]string{"https://a.example/x", "slack+https://b.example/y", "http://u:p@c.example/?z"}
 	case r.name == "alert-rule":
@@ -118,6 +120,7 @@ var beside = map[string][]string{
 	"tls-client-ca":   {"-listen=https://:1", "-tls-self-signed"},
 	"tls-client-auth": {"-listen=https://:1", "-tls-self-signed", "-tls-client-ca=ca"},
 	"acme-domain":     {"-listen=https://:1"},
+	"health-path":     {"-listen=http://:1?to=a:1&health=http"},
 	"index":           {"-files=."},
 	"auth":            {"-users=u"},
 
@@ -258,6 +261,13 @@ func TestWrongInputIsOnePlainLine(t *testing.T) {
 		{[]string{"-listen", "tls-passthrough://:0?to=sni&names=a.example"}, "", "to=sni needs the servers' port here: add sni-port=", 2, "any port?"},
 		{[]string{"-listen", "tcp://:1?to=a.example=b:1"}, "", "to a.example=b:1: servers by name are for tls-passthrough:// only", 2, "bytes name nobody"},
 		{[]string{"-listen", "tcp://:1?to=sni"}, "", "to sni: servers by name are for tls-passthrough:// only", 2, "the same"},
+		{[]string{"-listen", "resp://:1?to=a:1&health=http"}, "", "health=http is for http://, https://, tcp:// and tcp+tls:// listeners: use health=tcp", 2, "redis does not answer in HTTP"},
+		{[]string{"-listen", "tls-passthrough://:1?to=a:1&health=http"}, "", "health=http is for", 2, "what TLS would it be?"},
+		{[]string{"-listen", "http://:1?to=a:1&health-path=/x"}, "", "health-path: nothing is asked for without health=http", 2, "no check at all"},
+		{[]string{"-health-path", "/x", "-listen", "http://:1?to=a:1&health=tcp"}, "", "-health-path: nothing is asked for without -health http", 2, "a check that does not ask"},
+		{[]string{"-health-path", "healthz"}, "", "-health-path healthz: must be a path such as /healthz", 2, "no path"},
+		{[]string{"-health-path", "/a b"}, "", "-health-path \"/a b\": must be a path", 2, "a space would end it"},
+		{[]string{"-health-path", "/a\r\nHost: b"}, "", "must be a path", 2, "another line"},
 		{[]string{"-alert-url", "ftp://user:5ecret@a.example/"}, "", "weir: -alert-url (hidden): must be https://HOST/", 2, "no secret is repeated"},
 		{[]string{"-alert-rule", "a=shed:1/1s"}, "", "-alert-rule: nobody is told without -alert-url; give it, or leave this out", 2, "for whom?"},
 		{[]string{"-alert-secret-file", "x"}, "", "-alert-secret-file: nobody is told without -alert-url", 2, "the same"},

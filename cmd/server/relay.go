@@ -22,6 +22,7 @@ type relaying struct {
 	balance, proxyTo, health     string   // words
 	connectTimeout, resolveEvery time.Duration
 	healthEvery                  time.Duration
+	healthPath                   string
 	healthRise, healthFall       int
 	tls                          relayTLS
 	passing
@@ -44,6 +45,11 @@ func (s *settings) hasHealth() bool {
 	return slices.ContainsFunc(s.listeners, func(l listener) bool { return l.relays() && l.limits.relay.health != "off" })
 }
 
+// hasHTTPHealth reports whether any server is asked.
+func (s *settings) hasHTTPHealth() bool {
+	return slices.ContainsFunc(s.listeners, func(l listener) bool { return l.relays() && l.limits.relay.health == "http" })
+}
+
 // hasRelayTLS reports whether any server is spoken to by TLS.
 func (s *settings) hasRelayTLS() bool {
 	return slices.ContainsFunc(s.listeners, func(l listener) bool { return l.relays() && l.limits.relay.tls.on })
@@ -59,8 +65,32 @@ func (s *settings) relayOnly() bool {
 	return len(s.listen) > 0
 }
 
+// healthByHTTP are the schemes whose servers can speak HTTP as a check does: those of HTTP and those of bytes.
+// Servers behind tls-passthrough have TLS of the clients' own.
+var healthByHTTP = slices.Concat(scheme.Names(scheme.HTTP, 0), scheme.Names(scheme.RelaysOnly, scheme.Parsed))
+
+// checkHealth checks how a listener's servers are checked.
+func (l *listener) checkHealth(s *settings) string {
+	r := &l.limits.relay
+	switch {
+	case r.health == "http" && !slices.Contains(healthByHTTP, l.scheme.Name):
+		return "health=http is for " + listenersOf(healthByHTTP) + ": use health=tcp"
+	case r.health != "http" && r.healthPath != s.limits.relay.healthPath:
+		return "health-path: nothing is asked for without health=http; give it, or leave this out"
+	}
+	return ""
+}
+
+// checkHealthPath refuses one for all listeners when none asks.
+func (s *settings) checkHealthPath(g given) error {
+	if usual := defaultLimits(); s.limits.relay.healthPath != usual.relay.healthPath && !s.hasHTTPHealth() {
+		return say.Usage(g.where("health-path") + ": nothing is asked for without -health http; give it, or leave this out")
+	}
+	return nil
+}
+
 // checkRelay checks what a listener needs to relay.
-func (l *listener) checkRelay() string {
+func (l *listener) checkRelay(s *settings) string {
 	if l.can(scheme.RelaysOnly) && len(l.limits.relay.to) == 0 {
 		return "needs a server to relay to: add to=HOST:PORT"
 	}
@@ -75,6 +105,9 @@ func (l *listener) checkRelay() string {
 	if l.relaysHTTP() && l.limits.maxHeader+headSlack > int64(l.limits.MaxOut/2) {
 		return "max-header must be less than half of max-out, by 1KiB at least, for heads to be relayed"
 	}
+	if must := l.checkHealth(s); must != "" {
+		return must
+	}
 	return l.checkPass()
 }
 
@@ -87,8 +120,11 @@ func (r *relaying) pool(tell func(relay.Change)) (relay.Config, error) {
 	if r.balance == "leastconn" {
 		cfg.Balance = relay.LeastConn
 	}
-	if r.health == "tcp" {
+	if r.health != "off" {
 		cfg.Check = r.healthEvery
+	}
+	if r.health == "http" {
+		cfg.CheckPath = r.healthPath
 	}
 	switch r.proxyTo {
 	case "v1":

@@ -171,7 +171,7 @@ func (s *settings) checkTogether(g given) error {
 		case places[place] && !strings.HasSuffix(l.address, ":0"):
 			return say.Wrong(g.where("listen"), text, "another listener has the same address")
 		}
-		must := l.checkRelay()
+		must := l.checkRelay(s)
 		if must == "" {
 			must = l.checkAuth(s)
 		}
@@ -186,6 +186,9 @@ func (s *settings) checkTogether(g given) error {
 			l.limits.MaxConns = min(max((s.machine.descriptors-s.engine.FDReserve)/2, 1), s.engine.Guard.MaxConns)
 		}
 		s.listeners = append(s.listeners, l)
+	}
+	if err := s.checkHealthPath(g); err != nil {
+		return err
 	}
 	if err := s.checkFiles(g); err != nil {
 		return err

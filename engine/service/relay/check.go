@@ -2,13 +2,14 @@ package relay
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"net"
 	"sync"
 	"time"
 )
 
-// checkOn connects to every server again and again and says which of them are up. One that takes its time
+// checkOn checks every server again and again and says which of them are up. One that takes its time
 // keeps none of the others waiting; it is not asked again meanwhile.
 func (p *Pool) checkOn(ctx context.Context) {
 	type outcome struct {
@@ -32,6 +33,9 @@ func (p *Pool) checkOn(ctx context.Context) {
 			under[s] = true
 			all.Go(func() {
 				o := outcome{s, p.check(ctx, s)}
+				if ctx.Err() != nil {
+					return // it was cut short, which says nothing of the server
+				}
 				select {
 				case outcomes <- o:
 				case <-ctx.Done():
@@ -59,8 +63,8 @@ func (p *Pool) checkOn(ctx context.Context) {
 func (p *Pool) judge(s *server, n int, err error) int {
 	switch down := s.down.Load(); {
 	case down == (err != nil):
-		if !down && p.cfg.TLS == nil {
-			s.succeeded(p) // clients need not find out; by TLS they must
+		if !down && (p.cfg.TLS == nil || p.cfg.CheckPath != "") {
+			s.succeeded(p) // clients need not find out; by TLS they must, unless the check has shaken hands
 		}
 		return 0
 	case err != nil:
@@ -68,7 +72,7 @@ func (p *Pool) judge(s *server, n int, err error) int {
 			return n
 		}
 		s.down.Store(true)
-		p.cfg.Tell(Change{Server: s.name, Why: "checks cannot connect: " + err.Error()})
+		p.cfg.Tell(Change{Server: s.name, Why: err.Error()})
 	default:
 		if n++; n < p.cfg.Rise {
 			return n
@@ -81,16 +85,23 @@ func (p *Pool) judge(s *server, n int, err error) int {
 	return 0
 }
 
-// check connects to a server and closes the connection.
+// check connects to a server, asks it where that is configured (ask.go), and closes the connection. The error
+// says what checks have found.
 func (p *Pool) check(ctx context.Context, s *server) error {
-	d := net.Dialer{Timeout: min(p.cfg.ConnectTimeout, max(p.cfg.Check, time.Second))}
+	ctx, cancel := context.WithTimeout(ctx, max(p.cfg.Check, time.Second))
+	defer cancel()
+	d := net.Dialer{Timeout: p.cfg.ConnectTimeout}
 	network, address := "tcp", s.to.Addr.String()
 	if s.to.Path != "" {
 		network, address = "unix", s.to.Path
 	}
 	c, err := d.DialContext(ctx, network, address)
 	if err != nil {
-		return err
+		return fmt.Errorf("checks cannot connect: %w", err)
 	}
-	return c.Close()
+	if p.cfg.CheckPath != "" {
+		err = p.ask(ctx, c, s.place)
+	}
+	_ = c.Close()
+	return err
 }

@@ -46,8 +46,12 @@ type Config struct {
 	// Resolve is how often names are looked up again. Default 30 s.
 	Resolve time.Duration
 	// Check is how often each server is connected to, to see whether it is up. 0 is never: then
-	// clients find out.
+	// clients find out. A check lasts as long at most, but may take a second.
 	Check time.Duration
+	// CheckPath, when set, has checks ask for it by HTTP, over a connection as clients' are: with TLS and a
+	// PROXY header where those have them. It begins with "/"; see CheckPath. A status of 200 to 399 is well,
+	// and all else, silence included, is as if it could not be connected to.
+	CheckPath string
 	// Rise and Fall are how many checks in a row must succeed for a server to be up again, and fail
 	// for it to be down; Fall is also how many clients in a row must have failed to connect for it to
 	// be left out for a second. Defaults 2 and 3.
@@ -63,7 +67,9 @@ type Config struct {
 type Change struct {
 	Server string // as configured, with the address when that is a name
 	Up     bool
-	Why    string // "" when it is up
+	// Why is "" when it is up. A certificate's names, which are the server's words, may be in it: a log
+	// must escape them.
+	Why string
 }
 
 // ejectFor is how long a server that clients cannot connect to is left out: long enough to spare the
@@ -94,6 +100,7 @@ type place struct {
 	addr netip.Addr
 	port uint16
 	tls  *tls.Config
+	name string // that certificates must be for instead of host
 }
 
 // server is one address.
@@ -128,6 +135,11 @@ func Open(cfg Config) (*Pool, error) {
 	case cfg.ConnectTimeout < 0 || cfg.Resolve < 0 || cfg.Check < 0 || cfg.Rise < 0 || cfg.Fall < 0:
 		return nil, errors.New("times and counts must not be negative")
 	}
+	if cfg.CheckPath != "" {
+		if err := CheckPath(cfg.CheckPath); err != nil {
+			return nil, fmt.Errorf("the path of checks: %w", err)
+		}
+	}
 	for _, text := range cfg.To {
 		pl, err := parsePlace(text)
 		if err != nil {
@@ -135,6 +147,9 @@ func Open(cfg Config) (*Pool, error) {
 		}
 		if pl.tls, err = cfg.secure(pl); err != nil {
 			return nil, err
+		}
+		if cfg.TLS != nil {
+			pl.name = cfg.TLS.ServerName
 		}
 		p.places = append(p.places, pl)
 	}

@@ -2,7 +2,7 @@
 // they come, or frames, lines, commands of Redis and packets of MQTT that have been checked first; TLS
 // unopened, to the server that the client names (passthrough.go, route.go, sni.go).
 //
-// It chooses the server (pool.go), keeps an eye on which of them are up (check.go) and looks their
+// It chooses the server (pool.go), keeps an eye on which of them are up (check.go, ask.go) and looks their
 // names up (resolve.go); those two have a goroutine for each pool. It moves no bytes: package engine
 // does, and holds at most the listener's -max-out for each direction. Half-close is carried through.
 //
