@@ -3,7 +3,9 @@ package main
 import (
 	"fmt"
 	"io"
+	"net"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -164,13 +166,24 @@ func openPools(s *settings, log *zap.Logger) (pools, error) {
 			return nil, fmt.Errorf("listener %s: %w", l.name, err)
 		}
 		all[i] = p
-		for _, st := range p.Status() {
-			if !st.Up {
-				tellUpstream(log, l.name, relay.Change{Server: st.Server, Why: "its name is not found; it is looked up again every second"})
-			}
-		}
+		l.tellNotFound(log, p.Status())
 	}
 	return all, nil
+}
+
+// tellNotFound tells of servers whose names are not found at start.
+func (l *listener) tellNotFound(log *zap.Logger, all []relay.Status) {
+	for _, st := range all {
+		if st.Found {
+			continue
+		}
+		c := relay.Change{Server: st.Server, Why: "its name is not found; it is looked up again every second"}
+		if st.Server == bySNI { // the metrics' word for all of them; the pool calls it so
+			c.Server = net.JoinHostPort(st.Route, strconv.Itoa(l.sni().Port))
+			c.Why = "its name is not found, or only at addresses that to=sni leaves out; it is looked up again every second"
+		}
+		tellUpstream(log, l.name, c)
+	}
 }
 
 // checkPools reads the files that relaying needs, for -check.

@@ -39,7 +39,7 @@ func TestRouteByName(t *testing.T) {
 			t.Errorf("%s goes to %d, %v; want %s", name, i, ask, want)
 		}
 	}
-	if got := fmt.Sprint(r.Status()); got != "[{a.example.org unix:/a true 0} {*.example.org unix:/star true 0} {*.deep.example.org unix:/deep true 0} {b.example unix:/b true 0} { unix:/default true 0}]" {
+	if got := fmt.Sprint(r.Status()); got != "[{a.example.org unix:/a true true 0} {*.example.org unix:/star true true 0} {*.deep.example.org unix:/deep true true 0} {b.example unix:/b true true 0} { unix:/default true true 0}]" {
 		t.Error(got)
 	}
 	for _, c := range []struct {
@@ -178,7 +178,7 @@ func TestNamesThatAreLookedUp(t *testing.T) {
 		if len(r.sni.pools) != mostNames || len(r.sni.missing) > mostMissing || r.sni.pools["x.b.example"] == nil || r.sni.pools["n0.b.example"] != nil {
 			t.Errorf("%d pools, %d missing", len(r.sni.pools), len(r.sni.missing))
 		}
-		if got := fmt.Sprint(r.Status()); got != "[{a.example sni true 0} {*.b.example sni true 1}]" {
+		if got := fmt.Sprint(r.Status()); got != "[{a.example sni true true 0} {*.b.example sni true true 1}]" {
 			t.Error(got)
 		}
 		r.sni.mayLook()

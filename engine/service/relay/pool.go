@@ -359,6 +359,7 @@ func (s *server) succeeded(p *Pool) {
 type Status struct {
 	Route  string // the name that it is for, "" for all: see Routes
 	Server string
+	Found  bool // at least one address of it is known
 	Up     bool // at least one of its addresses is
 	Open   int  // connections to it
 }
@@ -372,6 +373,7 @@ func (p *Pool) Status() []Status {
 	for _, s := range *p.servers.Load() {
 		for i := range p.places {
 			if s.place == &p.places[i] {
+				all[i].Found = true
 				all[i].Up = all[i].Up || p.up(s)
 				all[i].Open += int(s.open.Load())
 			}

@@ -226,7 +226,7 @@ func (d *onDemand) status() (all []Status) {
 	defer d.mu.Unlock()
 	first := len(all)
 	for _, name := range d.patterns {
-		all = append(all, Status{Route: name, Server: "sni", Up: true})
+		all = append(all, Status{Route: name, Server: "sni", Found: true, Up: true})
 	}
 	for _, a := range d.pools {
 		for _, s := range a.pool.Status() {
