@@ -129,6 +129,7 @@ var beside = map[string][]string{
 	"list":              {"-files=."},
 	"dotfiles":          {"-files=."},
 	"max-age":           {"-files=."},
+	"hsts":              {"-files=.", "-listen=https://:1", "-tls-self-signed"},
 
 	"overwrite":           {"-uploads=."},
 	"max-upload":          {"-uploads=."},
@@ -373,7 +374,7 @@ func TestDefaultsAreTheLibraries(t *testing.T) {
 
 // services reports whether a flag's value is a service's, which has no limits of its own.
 func services(r *row) bool {
-	return strings.Contains(r.name, "upload") || r.name == "connect-timeout" || r.name == "resolve-interval" || strings.HasPrefix(r.name, "health") || r.name == "sni-port" || strings.HasPrefix(r.name, "upstream-")
+	return strings.Contains(r.name, "upload") || r.name == "connect-timeout" || r.name == "resolve-interval" || strings.HasPrefix(r.name, "health") || r.name == "sni-port" || r.name == "hsts" || strings.HasPrefix(r.name, "upstream-")
 }
 
 func TestRangesAreTheGuards(t *testing.T) {

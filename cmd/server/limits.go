@@ -19,7 +19,7 @@ type limits struct {
 
 	files, index   string // a directory, "" for none, and a name in it, "off" for none
 	list, dotFiles bool
-	maxAge         time.Duration
+	maxAge, hsts   time.Duration
 	up             uploading
 	relay          relaying
 	auth           proving

@@ -86,11 +86,11 @@ func TestListsOfAListenerReplaceTheOthers(t *testing.T) {
 func TestEveryLimitIsAParameter(t *testing.T) {
 	protocol := map[string]string{"max-frame": "frames resp mqtt", "max-line": "line", "max-header": "http", "max-body": "http", "max-refusals": "http",
 		"max-idle": "http", "upstream-idle": "http", "upstream-timeout": "http",
-		"files": "http frames", "index": "http", "list": "http", "dotfiles": "http frames", "max-age": "http",
+		"files": "http frames", "index": "http", "list": "http", "dotfiles": "http frames", "max-age": "http", "hsts": "http",
 		"uploads": "http frames", "overwrite": "http frames", "max-upload": "http frames", "upload-quota": "http frames", "upload-floor": "http frames",
 		"source-upload-rate": "http frames", "source-upload-burst": "http frames",
 		"auth": "http frames line", "scope": "http frames line", "auth-timeout": "frames line", "sign": "frames", "auth-bind": "frames line", "auth-plain": "http frames line", "names": scheme.Passthrough, "sni-port": scheme.Passthrough, "sni-private": scheme.Passthrough}
-	overTLS := map[string]bool{"tls-min": true, "auth-bind": true, "tls-client-auth": true, "handshake-timeout": true, "source-handshake-rate": true, "source-handshake-burst": true}
+	overTLS := map[string]bool{"hsts": true, "tls-min": true, "auth-bind": true, "tls-client-auth": true, "handshake-timeout": true, "source-handshake-rate": true, "source-handshake-burst": true}
 	eachRow(func(r *row) {
 		if r.limit == nil {
 			return

@@ -53,6 +53,7 @@ var needs = []struct {
 }{
 	{"files", "nothing is served without ", []string{"index", "list", "max-age"}, func(l *listener) bool { return l.limits.files != "" }},
 	{"files", "nothing is served without ", []string{"dotfiles"}, (*listener).servesFiles},
+	{"files", "nothing is sent over https without ", []string{"hsts"}, func(l *listener) bool { return l.servesFiles() && l.can(scheme.HTTP|scheme.TLS) }},
 	{"uploads", "nothing is stored without ", []string{"overwrite", "max-upload", "upload-quota", "upload-floor", "source-upload-rate", "source-upload-burst"},
 		func(l *listener) bool { return l.limits.up.dir != "" }},
 }
@@ -126,6 +127,9 @@ func openSites(s *settings) (sites, error) {
 			Dir: l.limits.files, Index: index, List: l.limits.list, DotFiles: l.limits.dotFiles, MaxAge: l.limits.maxAge,
 			MaxOpen: max(1, s.maxOpenFiles/max(n, 1)), MaxHeader: int(l.limits.maxHeader), MaxBody: l.limits.maxBody,
 			Uploads: stores.of(l),
+		}
+		if l.isTLS() {
+			cfg.HSTS = l.limits.hsts
 		}
 		if l.can(scheme.Frames) {
 			cfg.MaxFrame = int(l.limits.maxFrame)

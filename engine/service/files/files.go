@@ -26,6 +26,9 @@ type Config struct {
 	// MaxAge is how long a client may use what it has without asking; whole seconds. 0, the default,
 	// has it ask each time, which costs a 304.
 	MaxAge time.Duration
+	// HSTS, when a second or more, tells browsers with each answer that for so long, in whole seconds, they are
+	// to come by TLS only (RFC 6797). It is for listeners with TLS: nobody may say so without it (7.2).
+	HSTS time.Duration
 	// MaxOpen bounds the files that are open at once, for all loops together; each has an equal
 	// share. A file that is being sent stays open. Default 0: 1,024. Too low: files are opened again
 	// and again, and with more different files under way than that requests are answered 503.
@@ -51,6 +54,7 @@ const DefaultMaxOpen = 1024
 type Site struct {
 	cfg   Config
 	cache string // the value of Cache-Control
+	safe  string // the fields of each answer that tell browsers what not to do
 
 	howToAsk func(fd int) asks // the function of that name; tests have others
 
@@ -75,9 +79,12 @@ func New(cfg Config) (*Site, error) {
 	if err := CheckIndex(cfg.Index); err != nil {
 		return nil, fmt.Errorf("index %q: %w", cfg.Index, err)
 	}
-	s := &Site{cfg: cfg, cache: "no-cache", howToAsk: howToAsk}
+	s := &Site{cfg: cfg, cache: "no-cache", safe: nosniff, howToAsk: howToAsk}
 	if age := cfg.MaxAge / time.Second; age > 0 {
 		s.cache = fmt.Sprintf("public, max-age=%d", age)
+	}
+	if age := cfg.HSTS / time.Second; age > 0 {
+		s.safe += fmt.Sprintf("Strict-Transport-Security: max-age=%d\r\n", age)
 	}
 	var err error
 	if cfg.Dir != "" {

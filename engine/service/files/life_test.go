@@ -490,7 +490,7 @@ func TestNew(t *testing.T) {
 
 // pingPong returns a function that asks for a file and reads the answer, as long as the first one.
 func pingPong(t testing.TB, tree map[string]string, request string, change func(*engine.Config)) func() {
-	r := start(t, Config{}, tree, func(c *engine.Config) {
+	r := start(t, Config{HSTS: time.Hour}, tree, func(c *engine.Config) {
 		l := &c.Listeners[0]
 		l.SourceByteRate, l.ConnByteRate = 0, 0
 		if change != nil {

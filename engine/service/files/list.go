@@ -43,7 +43,8 @@ func (s *session) list(c service.Conn, key []byte, name string) bool {
 		return true
 	}
 	s.start(c, 200, "text/html; charset=utf-8", int64(len(a.page)))
-	s.o.buf = append(s.o.buf, "Cache-Control: no-cache\r\nContent-Security-Policy: default-src 'none'; style-src 'unsafe-inline'\r\nReferrer-Policy: same-origin\r\n"+nosniff...)
+	s.o.buf = append(s.o.buf, "Cache-Control: no-cache\r\nContent-Security-Policy: default-src 'none'; style-src 'unsafe-inline'\r\nReferrer-Policy: same-origin\r\n"...)
+	s.o.buf = append(s.o.buf, s.o.site.safe...)
 	s.end(c)
 	if !s.o.req.Head {
 		c.Write(a.page)

@@ -131,7 +131,8 @@ func (s *session) finished(c service.Conn, u *upload) {
 		o.buf = append(appendEscaped(o.buf, []byte(u.key)), "\r\n"...)
 	}
 	o.buf = append(append(append(o.buf, "ETag: "...), u.tag...), "\r\nRepr-Digest: sha-256=:"...)
-	o.buf = append(base64.StdEncoding.AppendEncode(o.buf, u.digest[:]), ":\r\n"+nosniff+"\r\n"...)
+	o.buf = append(base64.StdEncoding.AppendEncode(o.buf, u.digest[:]), ":\r\n"...)
+	o.buf = append(append(o.buf, o.site.safe...), "\r\n"...)
 	o.buf = append(o.buf, body...)
 	u.say(c, o.buf)
 	s.up = nil
@@ -172,7 +173,8 @@ func (s *session) refused(c service.Conn, u *upload, o Outcome, status int, word
 	case 503:
 		b = append(b, "Retry-After: 1\r\n"...)
 	}
-	b = append(append(append(b, nosniff+"\r\n"...), text...), '\n')
+	b = append(append(b, s.o.site.safe...), "\r\n"...)
+	b = append(append(b, text...), '\n')
 	if words != "" {
 		b = append(append(b, words...), '\n')
 	}

@@ -223,7 +223,7 @@ func (s *session) found(c service.Conn, e *entry) {
 		s.start(c, 416, plain, textLength(416))
 		o.buf = append(o.buf, "Content-Range: bytes */"...)
 		o.buf = strconv.AppendInt(o.buf, size, 10)
-		o.buf = append(o.buf, "\r\n"+nosniff...)
+		o.buf = append(append(o.buf, "\r\n"...), o.site.safe...)
 		s.text(c, 416)
 	case n == 0:
 		s.start(c, 200, e.ctype, size)
@@ -270,7 +270,7 @@ func (s *session) redirect(c service.Conn, key []byte) {
 	if q := o.req.Query(); len(q) > 0 { // visible ASCII only
 		o.buf = append(append(o.buf, '?'), q...)
 	}
-	o.buf = append(o.buf, "\r\n"+nosniff...)
+	o.buf = append(append(o.buf, "\r\n"...), o.site.safe...)
 	s.text(c, 301)
 }
 
@@ -307,7 +307,7 @@ func (s *session) problem(c service.Conn, status int) {
 	case 503:
 		s.o.buf = append(s.o.buf, "Retry-After: 1\r\n"...)
 	}
-	s.o.buf = append(s.o.buf, nosniff...)
+	s.o.buf = append(s.o.buf, s.o.site.safe...)
 	s.text(c, status)
 }
 

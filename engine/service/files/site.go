@@ -126,7 +126,7 @@ func (s *Site) load(o *opener, key string, old *entry, now time.Duration) result
 		e.file.touch(0, min(touchBytes, fi.Size()))
 		e.file.saw(0, min(touchBytes, fi.Size()), now)
 	}
-	e.describe(fi, enc, s.cache)
+	e.describe(fi, enc, s.cache, s.safe)
 	return result{entry: e}
 }
 
@@ -168,7 +168,7 @@ func siblingsOf(root *os.Root, name string, of os.FileInfo) (list encodings) {
 const weakFor = time.Second
 
 // describe fills in what answers about a file say.
-func (e *entry) describe(fi os.FileInfo, enc encodings, cache string) {
+func (e *entry) describe(fi os.FileInfo, enc encodings, cache, safe string) {
 	e.ctype = typeOf(e.name)
 	e.modified = fi.ModTime().UTC().Truncate(time.Second)
 	e.lastMod = e.modified.Format(httpTime)
@@ -192,7 +192,7 @@ func (e *entry) describe(fi os.FileInfo, enc encodings, cache string) {
 	if enc != 0 || e.siblings != 0 {
 		b = append(b, "\r\nVary: Accept-Encoding"...)
 	}
-	e.validity = append(b, "\r\nX-Content-Type-Options: nosniff\r\n"...)
+	e.validity = append(append(b, "\r\n"...), safe...)
 
 	b = append([]byte(nil), "Accept-Ranges: bytes\r\n"...)
 	if enc != 0 {
