@@ -7,8 +7,11 @@ import (
 	"os/exec"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
+
+	"github.com/xdg-go/scram"
 
 	"weir/internal/lab"
 )
@@ -32,6 +35,19 @@ func guessing(t testing.TB, target string, length time.Duration) (end func() str
 		_, summary, _ := strings.Cut(out.String(), "auth-flood on ")
 		return "auth-flood on " + summary
 	}
+}
+
+// guessingAtAlice begins a flood of 300 wrong logins a second at alice alone, from 100 networks. end ends it.
+func guessingAtAlice(t testing.TB, target string) (end func()) {
+	t.Helper()
+	cmd := exec.Command(lab.Command(t, "bench"), "attack", "auth-flood", "-target", target, "-rate", "300", "-sources", "100", "-per-net", "1",
+		"-accounts", "1", "-user", "alice", "-duration", "5m")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	end = sync.OnceFunc(func() { cmd.Process.Kill(); cmd.Wait() })
+	t.Cleanup(end)
+	return end
 }
 
 // p99 asks 200 times a second for a while and returns the 99th percentile of the latencies, from when each was due.
@@ -133,6 +149,48 @@ func guessed(t *testing.T, d *doors, good *talk, scheme string, length time.Dura
 	}
 	// Twice as long is the aim on a machine of its own; here the attacker and others have their share of two cores.
 	return flooded <= 5*max(quiet, 4*time.Millisecond)
+}
+
+// TestGuessingLeavesNewcomersAlone has alice's password guessed from 100 networks until neither what her account has
+// is left nor what the networks have at it. Alice gets in from where she has never been, by SCRAM and by Basic, after
+// mistakes; and no more guesses were checked than is said.
+func TestGuessingLeavesNewcomersAlone(t *testing.T) {
+	d := startDoors(t, []string{"frames", "http"})
+	alice, mistaken := newScram(t, "alice", password), newScram(t, "alice", "wrong horse battery")
+	begun := time.Now()
+	const networks = 100
+	checked := func() float64 { return d.Scrape(t).Shed("auth-failed") }
+	guessingAtAlice(t, "frames://"+d.at["frames"])
+	lab.Eventually(t, time.Minute, "the networks have nothing left", func() bool {
+		m := d.Scrape(t)
+		return m.Shed("auth-failed") >= 30+networks*3-20 && m.Shed("auth-attempts") > 300
+	})
+	for _, from := range []string{"127.0.0.1", "127.250.1.1", "127.250.2.1"} {
+		for _, try := range []struct {
+			s    *scram.Client
+			want string
+		}{{mistaken, "ERR not authenticated"}, {mistaken, "ERR not authenticated"}, {alice, "OK"}, {alice, "OK"}} {
+			if word, err := d.dial(t, "frames", from).login("SCRAM-SHA-256", try.s.NewConversation()); err != nil || word != try.want {
+				t.Errorf("from %s: %q, %v, want %q", from, word, err, try.want)
+			}
+		}
+	}
+	guessingAtAlice(t, "http://"+d.at["http"])
+	before := d.Scrape(t).Shed("auth-attempts")
+	lab.Eventually(t, time.Minute, "the flood by Basic has begun", func() bool { return d.Scrape(t).Shed("auth-attempts") > before+1000 })
+	for _, from := range []string{"127.250.3.1", "127.250.4.1"} {
+		again := time.Now()
+		get(t, d.dial(t, "http", from))
+		t.Logf("by Basic from %s in %s", from, time.Since(again))
+	}
+	minutes := time.Since(begun).Minutes()
+	most := 30 + 6*minutes + networks*(3+3*minutes/60) + 6 + 5 // hers, and for counts that are of a moment later
+	if n := checked(); n > most {
+		t.Errorf("%v guesses were checked in %.1f minutes, at most %.0f", n, minutes, most)
+	} else {
+		t.Logf("%v guesses were checked in %.1f minutes, at most %.0f", n, minutes, most)
+	}
+	d.Alive(t)
 }
 
 // echo has a frame sent back.

@@ -7,14 +7,24 @@
 //   - of the source, for whatever account: who tries one password on many accounts;
 //   - of the networks that the source is in, with larger shares: who does so from many addresses of one;
 //   - of the pair of account and source: who tries many passwords on one account;
-//   - of the account, from all sources that it has not been logged in from of late: who tries from many addresses.
+//   - of the account, from all sources that it has not been logged in from of late: who tries from many addresses;
+//   - of the pair of account and network, when the account's own is spent: a few attempts for each network, so
+//     that to keep the owner out somebody has to be in the owner's network.
 //
-// Neither the networks' nor the last one must lock the owner out, so they are not asked for a source
-// that has logged in to this account within Config.Remember. Such a source has its own two buckets
-// left, like everybody.
-// What it cannot do: an owner at a new address, while a flood of guesses keeps the account's bucket
-// empty, waits for a token beside the flood; and whoever shares the owner's address shares the
-// pair's bucket.
+// Who is not known cannot be told from who guesses, so each attempt that a stranger is granted under a flood is one
+// that a guesser is granted too (Pinkas and Sander 2002; OWASP's lock-outs with device cookies). What can be
+// chosen is how many, and who must stand where to use them up. Sources that have logged in to this account within
+// Config.Remember, as by a device cookie, are asked for neither the networks' nor the account's buckets. Strangers
+// share Account, and then have Network each: k networks get at most
+//
+//	30 + 6 a minute + k × (3 + 3 an hour)
+//
+// guesses at an account by default, and k counts up to mostNetworks: 8,640 + 4,096 × 72 = 303,552 a day, 1.1 × 10^8
+// a year, from all of the Internet. Twelve random letters are 9.5 × 10^16.
+// What it cannot do: who shares the owner's network can spend what that has at the account, and
+// who has 4,096 networks what all have, or fewer when they also guess at so many accounts that
+// Places do not suffice; whoever shares the owner's address shares the pair's bucket. Who is known
+// is in memory only: after a restart all are strangers until they have logged in once.
 //
 // Sources are those of the guard: an IPv4 address, or the /64 of an IPv6 address (guard/source).
 // Networks have the guard's shares too.
@@ -51,12 +61,18 @@ type Config struct {
 	// Account limits all sources together that have not logged in to an account of late. Default
 	// 30, then 6 a minute: 8,700 guesses a day, from however many addresses.
 	Account Rate
+	// Network limits one network (an IPv4 /24, an IPv6 /48; a /32 has 32 times that) on one account
+	// whose Account is spent, beside that. Default 3, then 3 an hour: a person who mistypes twice. 4,096 networks
+	// have this, all others together nothing. Too high and a botnet guesses fast; too low and
+	// the owner, at a new address under a flood, waits after one mistake.
+	Network Rate
 	// Remember is how long a source that has logged in to an account is exempt from Account.
 	// Default 30 days, at most 45.
 	Remember time.Duration
 	// Places is how many sources, networks, pairs and accounts each are kept, a power of two from 64 to
-	// 2^24. Default 65,536: 512 KiB for each of the four tables and 512 KiB for who has logged in. When
-	// there are more, those are forgotten that have failed least.
+	// 2^24. Default 65,536: 512 KiB for each of the six tables and 512 KiB for who has logged in. When
+	// there are more, those are forgotten that have failed least: each gets back no more than its burst, and
+	// however many are forgotten no account gets more than 4,096 times Network beside its Account.
 	Places int
 }
 
@@ -66,6 +82,7 @@ func Default() Config {
 		Source:   Rate{20, time.Minute, 20},
 		Pair:     Rate{2, time.Minute, 5},
 		Account:  Rate{6, time.Minute, 30},
+		Network:  Rate{3, time.Hour, 3},
 		Remember: 30 * 24 * time.Hour,
 		Places:   1 << 16,
 	}
@@ -73,12 +90,16 @@ func Default() Config {
 
 // Validate names the field that is out of range.
 func (c Config) Validate() error {
-	for name, r := range map[string]Rate{"Source": c.Source, "Pair": c.Pair, "Account": c.Account} {
+	for name, r := range map[string]Rate{"Source": c.Source, "Pair": c.Pair, "Account": c.Account, "Network": c.Network} {
 		if r == (Rate{}) {
 			continue
 		}
-		if r.Tokens < 1 || r.Tokens > 1_000_000 || r.Burst < 1 || r.Burst > 1_000_000 || r.Per < time.Second || r.Per > 24*time.Hour {
-			return fmt.Errorf("%s: must be 1 to 1000000 at once and in each 1s to 24h", name)
+		most := 1_000_000
+		if name == "Network" {
+			most = mostNetwork
+		}
+		if r.Tokens < 1 || r.Tokens > most || r.Burst < 1 || r.Burst > most || r.Per < time.Second || r.Per > 24*time.Hour {
+			return fmt.Errorf("%s: must be 1 to %d at once and in each 1s to 24h", name, most)
 		}
 	}
 	switch {
@@ -97,7 +118,7 @@ const (
 	OK        Why = iota // it may go on
 	BySource             // the source has failed too often
 	ByPair               // the source has failed too often on this account
-	ByAccount            // the account was failed on too often by strangers
+	ByAccount            // the account was failed on too often by strangers, and by those of the source's network of late
 	ByPrefix             // a network of the source has failed too often
 )
 
@@ -111,19 +132,35 @@ type Limiter struct {
 	sources               source.Hash
 	source, pair, account *bucket.Table
 	wide                  *bucket.Table // of networks; an attempt takes as many tokens as wide says
+	apart                 *bucket.Table // of networks at an account; an attempt takes as many tokens as atAccount says
+	together              *bucket.Table // of accounts: what all in apart together may take
 	known                 known
 }
+
+// Charge is what May has taken for an attempt.
+type Charge uint8
+
+const (
+	ofSource   Charge = 1 << iota
+	ofNetworks        // all that the source is in
+	ofPair
+	ofAccount
+	ofApart // the networks at the account, and all of them together
+)
 
 // wholes is how many tokens of Limiter.wide stand for one of Limiter.source.
 const wholes = 32
 
+// share is what an attempt takes from a network, of wholes.
+type share struct {
+	bits   int
+	tokens uint64
+}
+
 // wide are the prefixes beyond a source's own that attempts are counted at, those of guard.WiderShare:
 // what an attempt takes there of wholes times what a source has. A household has a /56 for nothing, a
 // small site a /48: 256 and 65,536 sources.
-var wide = [source.Families][]struct {
-	bits   int
-	tokens uint64
-}{
+var wide = [source.Families][]share{
 	source.V4: {{24, wholes / 16}},
 	source.V6: {{56, wholes / 8}, {48, wholes / 32}},
 }
@@ -143,6 +180,9 @@ func New(c Config) *Limiter {
 	if c.Account == (Rate{}) {
 		c.Account = d.Account
 	}
+	if c.Network == (Rate{}) {
+		c.Network = d.Network
+	}
 	if c.Remember == 0 {
 		c.Remember = d.Remember
 	}
@@ -154,13 +194,15 @@ func New(c Config) *Limiter {
 	}
 	l := &Limiter{seed: maphash.MakeSeed(), sources: source.NewHash(), source: table(c.Source, 0), pair: table(c.Pair, 1), account: table(c.Account, 2)}
 	l.wide = table(Rate{c.Source.Tokens * wholes, c.Source.Per, c.Source.Burst * wholes}, 0)
+	l.apart = table(Rate{c.Network.Tokens * wholes, c.Network.Per, c.Network.Burst * wholes}, 0)
+	l.together = table(Rate{c.Network.Tokens * mostNetworks, c.Network.Per, c.Network.Burst * mostNetworks}, 0)
 	l.known = known{sets: make([][ways]atomic.Uint64, c.Places/ways), remember: uint32(c.Remember / tick)}
 	return l
 }
 
 // Bytes is the memory that the Limiter occupies.
 func (l *Limiter) Bytes() int64 {
-	return l.source.Bytes() + l.wide.Bytes() + l.pair.Bytes() + l.account.Bytes() + int64(len(l.known.sets))*ways*8
+	return l.source.Bytes() + l.wide.Bytes() + l.pair.Bytes() + l.account.Bytes() + l.apart.Bytes() + l.together.Bytes() + int64(len(l.known.sets))*ways*8
 }
 
 // Sweep forgets what has passed; to be called every few seconds, or more often.
@@ -169,46 +211,49 @@ func (l *Limiter) Sweep(now mono.Time) {
 	l.wide.Sweep(now)
 	l.pair.Sweep(now)
 	l.account.Sweep(now)
+	l.apart.Sweep(now)
+	l.together.Sweep(now)
 }
 
 // hashes are an account's and a pair's places. Both are keyed: nobody outside can choose names or
 // addresses that meet.
-func (l *Limiter) hashes(src source.Key, account string) (ofSource, ofPair, ofAccount uint64) {
-	ofAccount = maphash.String(l.seed, account)
-	ofSource = l.sources.Sum2(src.Bits, uint64(src.Family))
-	return ofSource, l.sources.Sum2(ofSource, ofAccount), ofAccount
+func (l *Limiter) hashes(src source.Key, account string) (hSource, hPair, hAccount uint64) {
+	hAccount = maphash.String(l.seed, account)
+	hSource = l.sources.Sum2(src.Bits, uint64(src.Family))
+	return hSource, l.sources.Sum2(hSource, hAccount), hAccount
 }
 
 // May asks for an attempt of a source on an account, "" when it is not known which: then only the
 // source and its networks count. It is charged at once, so that a thousand attempts side by side are no more than
-// one after another; who is refused is not charged.
-func (l *Limiter) May(src source.Key, account string, now mono.Time) Why {
-	ofSource, ofPair, ofAccount := l.hashes(src, account)
-	hs, hp, ha := bucket.HandleOf(ofSource), bucket.HandleOf(ofPair), bucket.HandleOf(ofAccount)
-	if !l.source.Allow(&hs, 1, now) {
-		return BySource
+// one after another; who is refused is not charged. The Charge is for Passed or Withdrawn.
+func (l *Limiter) May(src source.Key, account string, now mono.Time) (Charge, Why) {
+	hSource, hPair, hAccount := l.hashes(src, account)
+	hs, hp, ha := bucket.HandleOf(hSource), bucket.HandleOf(hPair), bucket.HandleOf(hAccount)
+	took, why := Charge(0), OK
+	stranger := account == "" || !l.known.has(hAccount, hPair, now)
+	switch {
+	case !l.source.Allow(&hs, 1, now):
+		return 0, BySource
+	case stranger && !l.networks(src, now):
+		took, why = ofSource, ByPrefix
+	case account == "":
+		return ofSource | ofNetworks, OK
+	case !l.pair.Allow(&hp, 1, now):
+		took, why = ofSource, ByPair
+	case !stranger:
+		return ofSource | ofPair, OK
+	case l.account.Allow(&ha, 1, now):
+		return ofSource | ofNetworks | ofPair | ofAccount, OK
+	case l.apartAllows(src, hAccount, now):
+		return ofSource | ofNetworks | ofPair | ofApart, OK
+	default:
+		took, why = ofSource|ofPair, ByAccount
 	}
-	stranger := account == "" || !l.known.has(ofAccount, ofPair, now)
-	if stranger && !l.networks(src, now) {
-		l.source.Refund(&hs, 1, now)
-		return ByPrefix
+	if stranger && why != ByPrefix {
+		took |= ofNetworks
 	}
-	if account == "" {
-		return OK
-	}
-	why := ByPair
-	if l.pair.Allow(&hp, 1, now) {
-		if !stranger || l.account.Allow(&ha, 1, now) {
-			return OK
-		}
-		why = ByAccount
-		l.pair.Refund(&hp, 1, now)
-	}
-	l.source.Refund(&hs, 1, now)
-	if stranger {
-		l.refundNetworks(src, len(wide[src.Family]), now)
-	}
-	return why
+	l.Withdrawn(src, account, took, now)
+	return 0, why
 }
 
 // networks asks for an attempt of the networks that a source is in: all of them, or none is charged.
@@ -231,14 +276,18 @@ func (l *Limiter) refundNetworks(src source.Key, n int, now mono.Time) {
 }
 
 func (l *Limiter) network(src source.Key, bits int) bucket.Handle {
-	return bucket.HandleOf(l.sources.Sum2(src.Wide(bits).Bits, uint64(bits)<<8|uint64(src.Family)))
+	return bucket.HandleOf(l.networkHash(src, bits))
+}
+
+func (l *Limiter) networkHash(src source.Key, bits int) uint64 {
+	return l.sources.Sum2(src.Wide(bits).Bits, uint64(bits)<<8|uint64(src.Family))
 }
 
 // Passed says that an attempt that May has let on has succeeded: what it was charged is given back,
 // and the account knows the source from now on. Failures before it stay: a success of somebody who
 // shares the address buys no guesses.
-func (l *Limiter) Passed(src source.Key, account string, now mono.Time) {
-	l.Withdrawn(src, account, now)
+func (l *Limiter) Passed(src source.Key, account string, took Charge, now mono.Time) {
+	l.Withdrawn(src, account, took, now)
 	l.Met(src, account, now)
 }
 
@@ -246,36 +295,41 @@ func (l *Limiter) Passed(src source.Key, account string, now mono.Time) {
 // account knows it from now on.
 func (l *Limiter) Met(src source.Key, account string, now mono.Time) {
 	if account != "" {
-		_, ofPair, ofAccount := l.hashes(src, account)
-		l.known.add(ofAccount, ofPair, now)
+		_, hPair, hAccount := l.hashes(src, account)
+		l.known.add(hAccount, hPair, now)
 	}
 }
 
 // Withdrawn says that an attempt that May has let on was not made: what it was charged is given back.
-func (l *Limiter) Withdrawn(src source.Key, account string, now mono.Time) {
-	ofSource, ofPair, ofAccount := l.hashes(src, account)
-	h := bucket.HandleOf(ofSource)
-	l.source.Refund(&h, 1, now)
-	stranger := account == "" || !l.known.has(ofAccount, ofPair, now)
-	if stranger {
+func (l *Limiter) Withdrawn(src source.Key, account string, took Charge, now mono.Time) {
+	hSource, hPair, hAccount := l.hashes(src, account)
+	refund := func(t *bucket.Table, hash uint64) {
+		h := bucket.HandleOf(hash)
+		t.Refund(&h, 1, now)
+	}
+	if took&ofSource != 0 {
+		refund(l.source, hSource)
+	}
+	if took&ofNetworks != 0 {
 		l.refundNetworks(src, len(wide[src.Family]), now)
 	}
-	if account == "" {
-		return
+	if took&ofPair != 0 {
+		refund(l.pair, hPair)
 	}
-	h = bucket.HandleOf(ofPair)
-	l.pair.Refund(&h, 1, now)
-	if stranger {
-		h = bucket.HandleOf(ofAccount)
-		l.account.Refund(&h, 1, now)
+	if took&ofAccount != 0 {
+		refund(l.account, hAccount)
+	}
+	if took&ofApart != 0 {
+		l.refundApart(src, len(atAccount[src.Family]), hAccount, now)
+		refund(l.together, hAccount)
 	}
 }
 
 // Knows reports whether a source has logged in to an account of late, so that strangers cannot keep it
 // out.
 func (l *Limiter) Knows(src source.Key, account string, now mono.Time) bool {
-	_, ofPair, ofAccount := l.hashes(src, account)
-	return account != "" && l.known.has(ofAccount, ofPair, now)
+	_, hPair, hAccount := l.hashes(src, account)
+	return account != "" && l.known.has(hAccount, hPair, now)
 }
 
 const (
@@ -344,16 +398,17 @@ type Gate struct {
 	Now     func() mono.Time // nil is mono.Now
 	// Refused is which limit the attempt has met, OK for none.
 	Refused Why
+	took    Charge
 }
 
 // May asks for an attempt on an account.
 func (g *Gate) May(account string) bool {
-	g.Refused = g.Limiter.May(g.Source, account, g.now())
+	g.took, g.Refused = g.Limiter.May(g.Source, account, g.now())
 	return g.Refused == OK
 }
 
 // Passed tells of a success.
-func (g *Gate) Passed(account string) { g.Limiter.Passed(g.Source, account, g.now()) }
+func (g *Gate) Passed(account string) { g.Limiter.Passed(g.Source, account, g.took, g.now()) }
 
 func (g *Gate) now() mono.Time {
 	if g.Now == nil {

@@ -79,7 +79,7 @@ func (s *webSession) byCertificate(c service.Conn) (accounts.Login, finding) {
 func (s *webSession) byToken(c service.Conn, token []byte) (accounts.Login, finding) {
 	login, ok := s.o.cfg.Accounts().Token(token, s.o.cfg.Now())
 	if !ok {
-		if why := s.may(c, ""); why != attempts.OK {
+		if _, why := s.may(c, ""); why != attempts.OK {
 			return login, s.limited(c, "", why)
 		}
 		return login, s.failed(c, "", bearerScheme)
@@ -124,10 +124,17 @@ func (s *webSession) byPassword(c service.Conn, b64 []byte) (login accounts.Logi
 	}
 	familiar := limits && o.cfg.Limiter.Knows(src, prepared, now)
 	if !o.cfg.Hasher.begin(familiar) {
+		if took, why := s.may(c, prepared); why != attempts.OK {
+			s.since = 0
+			return login, s.limited(c, prepared, why) // it takes no place from who may be let on
+		} else if limits {
+			o.cfg.Limiter.Withdrawn(src, prepared, took, now)
+		}
 		return login, s.queue(c, prepared, key, familiar) // it is no attempt yet
 	}
 	s.since = 0
-	if why := s.may(c, prepared); why != attempts.OK {
+	took, why := s.may(c, prepared)
+	if why != attempts.OK {
 		o.cfg.Hasher.release(familiar)
 		return login, s.limited(c, prepared, why)
 	}
@@ -139,7 +146,7 @@ func (s *webSession) byPassword(c service.Conn, b64 []byte) (login accounts.Logi
 		_, done.ok = set.CheckPassword(name, password)
 		verifier, _ = set.Verifier(name)
 		if done.ok && limits { // here, and not in finish: whoever has not waited for it has not failed either
-			o.cfg.Limiter.Passed(src, prepared, mono.Now())
+			o.cfg.Limiter.Passed(src, prepared, took, mono.Now())
 		}
 	}
 	finish := func() {
@@ -151,7 +158,7 @@ func (s *webSession) byPassword(c service.Conn, b64 []byte) (login accounts.Logi
 	if !c.Work(hash, finish) {
 		o.cfg.Hasher.release(familiar)
 		if limits {
-			o.cfg.Limiter.Withdrawn(src, prepared, now) // it was no attempt
+			o.cfg.Limiter.Withdrawn(src, prepared, took, now) // it was no attempt
 		}
 		return login, busy
 	}
@@ -177,10 +184,10 @@ func (s *webSession) limited(c service.Conn, name string, why attempts.Why) find
 }
 
 // may asks for an attempt.
-func (s *webSession) may(c service.Conn, name string) attempts.Why {
+func (s *webSession) may(c service.Conn, name string) (attempts.Charge, attempts.Why) {
 	src, ok := s.source(c)
 	if !ok || s.o.cfg.Limiter == nil {
-		return attempts.OK
+		return 0, attempts.OK
 	}
 	return s.o.cfg.Limiter.May(src, name, mono.Time(c.Now()))
 }

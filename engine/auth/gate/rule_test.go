@@ -95,7 +95,7 @@ func TestStrangersWhoWaitPushNobodyOut(t *testing.T) {
 	r := site(t, 4096, false, func(w *Web) { w.Hasher, w.Limiter = hasher, limiter })
 	owner := netip.MustParseAddr("127.0.0.200")
 	src, _ := source.Of(owner)
-	limiter.Passed(src, "alice", mono.Now())
+	limiter.Met(src, "alice", mono.Now())
 	hasher.strange.Store(true)
 	hasher.familiar.Store(true) // both hash something
 	send := func(from, name, password string) net.Conn {
