@@ -256,6 +256,36 @@ func (l *Limiter) May(src source.Key, account string, now mono.Time) (Charge, Wh
 	return 0, why
 }
 
+// Would returns what May would say, and charges nothing.
+func (l *Limiter) Would(src source.Key, account string, now mono.Time) Why {
+	hSource, hPair, hAccount := l.hashes(src, account)
+	has := func(t *bucket.Table, h bucket.Handle, n uint64) bool { return t.Left(&h, now) >= int(n) }
+	all := func(list []share, t *bucket.Table, at func(source.Key, int, uint64) bucket.Handle) bool {
+		for _, w := range list {
+			if !has(t, at(src, w.bits, hAccount), w.tokens) {
+				return false
+			}
+		}
+		return true
+	}
+	stranger := account == "" || !l.known.has(hAccount, hPair, now)
+	switch {
+	case !has(l.source, bucket.HandleOf(hSource), 1):
+		return BySource
+	case stranger && !all(wide[src.Family], l.wide, func(src source.Key, bits int, _ uint64) bucket.Handle { return l.network(src, bits) }):
+		return ByPrefix
+	case account == "":
+		return OK
+	case !has(l.pair, bucket.HandleOf(hPair), 1):
+		return ByPair
+	case !stranger || has(l.account, bucket.HandleOf(hAccount), 1):
+		return OK
+	case all(atAccount[src.Family], l.apart, l.networkAt) && has(l.together, bucket.HandleOf(hAccount), 1):
+		return OK
+	}
+	return ByAccount
+}
+
 // networks asks for an attempt of the networks that a source is in: all of them, or none is charged.
 func (l *Limiter) networks(src source.Key, now mono.Time) bool {
 	for i, w := range wide[src.Family] {

@@ -1,6 +1,7 @@
 package attempts
 
 import (
+	"fmt"
 	"net/netip"
 	"strings"
 	"sync"
@@ -26,9 +27,13 @@ func limiter() *Limiter {
 	return New(Config{Source: Rate{20, time.Minute, 20}, Pair: Rate{2, time.Minute, 5}, Account: Rate{6, time.Minute, 30}, Remember: 24 * time.Hour, Places: 1 << 12})
 }
 
-// may is May for who does not give back.
+// may is May for who does not give back. Would must have said the same.
 func (l *Limiter) may(src source.Key, account string, now mono.Time) Why {
+	would := l.Would(src, account, now)
 	_, why := l.May(src, account, now)
+	if would != why {
+		panic(fmt.Sprint("Would says ", would, ", May ", why))
+	}
 	return why
 }
 
@@ -213,7 +218,7 @@ func TestSideBySideIsNoMore(t *testing.T) {
 	for w := range 8 {
 		wg.Go(func() {
 			for i := range 500 {
-				if l.may(botnet(w*500+i), "alice", t0) == OK {
+				if _, why := l.May(botnet(w*500+i), "alice", t0); why == OK {
 					let.Add(1)
 				}
 				l.Met(botnet(i), "bob", t0)

@@ -124,11 +124,11 @@ func (s *webSession) byPassword(c service.Conn, b64 []byte) (login accounts.Logi
 	}
 	familiar := limits && o.cfg.Limiter.Knows(src, prepared, now)
 	if !o.cfg.Hasher.begin(familiar) {
-		if took, why := s.may(c, prepared); why != attempts.OK {
-			s.since = 0
-			return login, s.limited(c, prepared, why) // it takes no place from who may be let on
-		} else if limits {
-			o.cfg.Limiter.Withdrawn(src, prepared, took, now)
+		if limits {
+			if why := o.cfg.Limiter.Would(src, prepared, now); why != attempts.OK {
+				s.since = 0
+				return login, s.limited(c, prepared, why) // it takes no place from who may be let on
+			}
 		}
 		return login, s.queue(c, prepared, key, familiar) // it is no attempt yet
 	}
