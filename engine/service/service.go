@@ -88,9 +88,10 @@ const (
 type Refusal uint8
 
 const (
-	TooMany  Refusal = iota + 1 // a rate or budget is spent; try again later
-	TooSlow                     // a message did not arrive in time
-	Internal                    // a handler failed
+	TooMany   Refusal = iota + 1 // a rate or budget is spent; try again later
+	TooSlow                      // a message did not arrive in time
+	Internal                     // a handler failed
+	LoggedOut                    // the login is not good any more: its account, password or token has changed
 )
 
 // String is a few words for the peer.
@@ -100,6 +101,8 @@ func (r Refusal) String() string {
 		return "too many requests"
 	case TooSlow:
 		return "too slow"
+	case LoggedOut:
+		return "not logged in any more"
 	}
 	return "internal error"
 }

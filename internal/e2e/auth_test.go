@@ -419,6 +419,115 @@ func TestAccountsChangeWhileRunning(t *testing.T) {
 	d.Alive(t)
 }
 
+// TestSessionsEndWithTheirLogin revokes, lets expire, disables, removes and changes passwords of who is connected by
+// frames and lines: each connection answers what comes before and nothing behind it, and nobody else's ends.
+func TestSessionsEndWithTheirLogin(t *testing.T) {
+	d := startDoors(t, allText, patient...)
+	for _, name := range []string{"carol", "dave", "erin", "frank"} {
+		d.weir(t, "user add "+name)
+	}
+	tokens := map[string]string{}
+	for _, label := range []string{"revoked", "expires", "stays"} {
+		tokens[label] = d.weir(t, "token issue -expires 1h frank "+label)
+	}
+	d.Signal(t, syscall.SIGHUP)
+	lab.Eventually(t, 30*time.Second, "the last token is known", func() bool {
+		c := d.dial(t, "line+tls", "")
+		defer c.Close()
+		return c.token(tokens["stays"]) == "OK"
+	})
+	failed := d.Scrape(t).Shed("auth-failed")
+	type session struct {
+		*talk
+		scheme, who string
+	}
+	var open []session
+	for _, scheme := range allText {
+		for _, who := range []string{"alice", "carol", "dave", "erin"} {
+			c := d.dial(t, scheme, "")
+			if word, err := c.login("SCRAM-SHA-256", newScram(t, who, password).NewConversation()); err != nil || word != "OK" {
+				t.Fatalf("%s, %s: %q, %v", scheme, who, word, err)
+			}
+			open = append(open, session{c, scheme, who})
+		}
+		if !strings.HasSuffix(scheme, "+tls") {
+			continue
+		}
+		for label, token := range tokens {
+			c := d.dial(t, scheme, "")
+			if word := c.token(token); word != "OK" {
+				t.Fatalf("%s, %s: %q", scheme, label, word)
+			}
+			open = append(open, session{c, scheme, label})
+		}
+	}
+	lives := func(s session) (bool, string) {
+		s.SetDeadline(time.Now().Add(20 * time.Second))
+		if err := s.say("hello"); err != nil {
+			return false, ""
+		}
+		text, err := s.hear()
+		return err == nil && text == "hello", text
+	}
+	gone := map[string]bool{}
+	for _, change := range []struct {
+		who string
+		do  func()
+	}{
+		{"nobody", func() { d.weir(t, "user scopes bob read,write") }},
+		{"revoked", func() { d.weir(t, "token revoke frank revoked") }},
+		{"carol", func() { d.weir(t, "user disable carol") }},
+		{"dave", func() { d.weir(t, "user del dave") }},
+		{"erin", func() { d.weir(t, "user passwd erin") }}, // the same one, with another salt: it was for a reason
+		{"expires", func() {
+			old, err := os.ReadFile(d.users)
+			if err != nil {
+				t.Fatal(err)
+			}
+			soon := regexp.MustCompile(`(token frank expires .*expires=)\S+`)
+			if err := os.WriteFile(d.users, soon.ReplaceAll(old, []byte("${1}"+time.Now().UTC().Add(6*time.Second).Format(time.RFC3339))), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}},
+	} {
+		reloaded := strings.Count(d.Log(), `"event":"accounts_reloaded"`)
+		change.do()
+		d.Signal(t, syscall.SIGHUP)
+		begun := time.Now()
+		lab.Eventually(t, 30*time.Second, "the accounts are read", func() bool { return strings.Count(d.Log(), `"event":"accounts_reloaded"`) > reloaded })
+		if change.who == "expires" {
+			for _, s := range open { // before its time
+				if ok, _ := lives(s); !gone[s.who] && !ok && time.Since(begun) < 5*time.Second {
+					t.Errorf("%s over %s: ended too early", s.who, s.scheme)
+				}
+			}
+			time.Sleep(time.Until(begun.Add(6100 * time.Millisecond)))
+		}
+		gone[change.who] = true
+		for _, s := range open {
+			ok, last := lives(s)
+			if !ok {
+				s.Close()
+			}
+			if ok == gone[s.who] {
+				t.Errorf("%s over %s lives: %v, after %s", s.who, s.scheme, ok, change.who)
+			}
+			if s.who == change.who && s.lines && last != "ERR not logged in any more" {
+				t.Errorf("%s over %s: the last words are %q", s.who, s.scheme, last)
+			}
+		}
+	}
+	for detail, want := range map[string]int{"revoked": 2 + 3*4, "expired": 2} {
+		lab.Eventually(t, 20*time.Second, "all that were ended are told of", func() bool {
+			return len(regexp.MustCompile(`"event":"auth_failure".*"detail":"`+detail+`"`).FindAllString(d.Log(), -1)) >= min(want, 5)
+		})
+	}
+	if n := d.Scrape(t).Shed("auth-failed") - failed; n != 2+3*4+2 {
+		t.Errorf("%v were ended", n)
+	}
+	d.Alive(t)
+}
+
 // TestCurlLogsIn uses passwords, tokens and certificates, with scopes for paths and methods.
 func TestCurlLogsIn(t *testing.T) {
 	lab.Need(t, "curl")

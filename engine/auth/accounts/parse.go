@@ -45,7 +45,7 @@ func Parse(text []byte) (*Set, error) {
 	case text[len(text)-1] != '\n':
 		return nil, errors.New("its last line does not end: it may be cut short")
 	}
-	p := &parsing{set: &Set{byName: map[string]int{}, byHash: map[uint64]int{}, lines: map[string]int{}}}
+	p := &parsing{set: &Set{serial: serials.Add(1), byName: map[string]int{}, byHash: map[uint64]int{}, lines: map[string]int{}}}
 	counts := map[int]int{}
 	for line := range bytes.Lines(text) {
 		p.line++

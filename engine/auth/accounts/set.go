@@ -6,6 +6,8 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"slices"
+	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -32,6 +34,16 @@ type Login struct {
 	Account string
 	Scopes  []string
 	Token   string // the label of the token that was shown, "" after a password
+	// Expires is when the token does, zero for never and after a password.
+	Expires time.Time
+	proof   [sha256.Size]byte // StoredKey, or the token's hash; zero when there was neither
+}
+
+// Kept is what to keep of a login to ask Set.Good of it later: a copy without its scopes, that keeps no Set in
+// memory.
+func (l Login) Kept() Login {
+	l.Account, l.Token, l.Scopes = strings.Clone(l.Account), strings.Clone(l.Token), nil
+	return l
 }
 
 // Has reports whether the login has a scope.
@@ -48,8 +60,14 @@ type Set struct {
 
 	decoyKey        [32]byte
 	decoyIterations int
+	serial          uint64
 	lines           map[string]int // of "user NAME" and "token NAME LABEL", for Draft
 }
+
+var serials atomic.Uint64
+
+// Serial tells Sets apart: no two of one process have the same, and none has 0.
+func (s *Set) Serial() uint64 { return s.serial }
 
 // Accounts are in the file's order. Do not change them.
 func (s *Set) Accounts() []Account { return s.accounts }
@@ -94,7 +112,17 @@ func (s *Set) Still(name string, v *Verifier) (Login, bool) {
 	if a.Disabled || subtle.ConstantTimeCompare(a.Verifier.StoredKey[:], v.StoredKey[:]) != 1 {
 		return Login{}, false
 	}
-	return Login{Account: a.Name, Scopes: a.Scopes}, true
+	return Login{Account: a.Name, Scopes: a.Scopes, proof: a.Verifier.StoredKey}, true
+}
+
+// Good returns what has become of a login by password or token, at the wall clock's now: what it lets do by this Set,
+// and whether it is still one: its account is there, enabled, and has the same password; or its token is there,
+// and has not expired. l may be of any earlier Set. No other kind of login is good.
+func (s *Set) Good(l *Login, now time.Time) (Login, bool) {
+	if l.Token != "" {
+		return s.byTokenHash(l.proof, now)
+	}
+	return s.Still(l.Account, &Verifier{StoredKey: l.proof})
 }
 
 // Named returns the login of an account that somebody has proved to be in another way, by a certificate,
@@ -127,7 +155,10 @@ func (s *Set) CheckPassword(name, password string) (Login, bool) {
 // shown: it is hashed whatever it looks like, and the hash, which nobody can choose, is compared in
 // constant time.
 func (s *Set) Token(shown []byte, now time.Time) (Login, bool) {
-	hash := sha256.Sum256(shown)
+	return s.byTokenHash(sha256.Sum256(shown), now)
+}
+
+func (s *Set) byTokenHash(hash [sha256.Size]byte, now time.Time) (Login, bool) {
 	var t Token
 	i, found := s.byHash[binary.BigEndian.Uint64(hash[:])]
 	if found {
@@ -138,7 +169,7 @@ func (s *Set) Token(shown []byte, now time.Time) (Login, bool) {
 	if !found || !same || !known || s.accounts[a].Disabled || t.Expired(now) {
 		return Login{}, false
 	}
-	return Login{Account: t.Account, Scopes: s.granted[i], Token: t.Label}, true
+	return Login{Account: t.Account, Scopes: s.granted[i], Token: t.Label, Expires: t.Expires, proof: hash}, true
 }
 
 // Expired reports whether the token's time has passed at now. There is no grace: one clock issues

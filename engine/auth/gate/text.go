@@ -72,6 +72,7 @@ type textSession struct {
 	inner service.Session // nil until it is over
 	open  *signed.Opener  // of what the peer sends; nil: it is not signed
 	name  string          // the account
+	kept  *standing       // of the login; set when inner is
 }
 
 // login is an exchange under way.
@@ -132,6 +133,9 @@ func (s *textSession) Stage() service.Stage {
 
 func (s *textSession) Serve(c service.Conn, u codec.Unit) int {
 	if s.inner != nil {
+		if !s.kept.good(s.o.cfg.Server, mono.Time(c.Now())) && !s.renewed(c) {
+			return len(u.Data)
+		}
 		return s.inner.Serve(c, u)
 	}
 	if s.login == nil {
@@ -176,7 +180,8 @@ func (s *textSession) failed(c service.Conn, out []byte, err error) {
 
 func (s *textSession) passed(c service.Conn, out []byte) {
 	r, _ := s.login.exchange.Result()
-	s.name = r.Account
+	s.kept = &standing{login: r.Kept()}
+	s.name = s.kept.login.Account
 	if scope := s.o.cfg.Scope; scope != "" && !r.Has(scope) {
 		c.Report(service.OutOfScope, r.Account, scope)
 		s.say(c, []byte("ERR not allowed"))

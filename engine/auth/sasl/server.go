@@ -59,6 +59,12 @@ func NewServer(cfg Config) (*Server, error) {
 	return &Server{cfg: cfg}, nil
 }
 
+// Accounts is the set in force. Any goroutine.
+func (s *Server) Accounts() *accounts.Set { return s.cfg.Accounts() }
+
+// Now is the wall clock that tokens expire by. Any goroutine.
+func (s *Server) Now() time.Time { return s.cfg.Now() }
+
 // Exporter is a TLS connection as far as a login is concerned; *tls.ConnectionState is one.
 type Exporter interface {
 	ExportKeyingMaterial(label string, context []byte, length int) ([]byte, error)
@@ -86,7 +92,7 @@ type Result struct {
 }
 
 // Begin begins an exchange on a connection. tls is nil on a plain one, gate is nil for no limits. It
-// allocates nothing before the first Step. An Exchange is 216 bytes, and about 2 KiB more between
+// allocates nothing before the first Step. An Exchange is 272 bytes, and about 2 KiB more between
 // SCRAM's two messages: a session keeps it by pointer and lets go of it after the login.
 func (s *Server) Begin(tls Exporter, gate Gate) Exchange {
 	return Exchange{server: s, tls: tls, gate: gate}

@@ -350,6 +350,8 @@ func (s *frameSession) Refuse(c service.Conn, why service.Refusal) {
 		s.err(c, 429, why.String())
 	case service.TooSlow:
 		s.err(c, 408, why.String())
+	case service.LoggedOut:
+		s.err(c, 403, why.String())
 	default:
 		s.err(c, 500, why.String())
 	}
