@@ -70,7 +70,7 @@ type Config struct {
 	// Default 30 days, at most 45.
 	Remember time.Duration
 	// Places is how many sources, networks, pairs and accounts each are kept, a power of two from 64 to
-	// 2^24. Default 65,536: 512 KiB for each of the six tables and 512 KiB for who has logged in. When
+	// 2^24. Default 65,536: 512 KiB for each of the seven tables and 512 KiB for who has logged in. When
 	// there are more, those are forgotten that have failed least: each gets back no more than its burst, and
 	// however many are forgotten no account gets more than 4,096 times Network beside its Account.
 	Places int
@@ -134,6 +134,7 @@ type Limiter struct {
 	wide                  *bucket.Table // of networks; an attempt takes as many tokens as wide says
 	apart                 *bucket.Table // of networks at an account; an attempt takes as many tokens as atAccount says
 	together              *bucket.Table // of accounts: what all in apart together may take
+	turns                 *bucket.Table // of networks: whose turn has been of late; an attempt takes as many tokens as atAccount says
 	known                 known
 }
 
@@ -196,13 +197,14 @@ func New(c Config) *Limiter {
 	l.wide = table(Rate{c.Source.Tokens * wholes, c.Source.Per, c.Source.Burst * wholes}, 0)
 	l.apart = table(Rate{c.Network.Tokens * wholes, c.Network.Per, c.Network.Burst * wholes}, 0)
 	l.together = table(Rate{c.Network.Tokens * mostNetworks, c.Network.Per, c.Network.Burst * mostNetworks}, 0)
+	l.turns = table(Rate{wholes, turnEvery, wholes}, 0)
 	l.known = known{sets: make([][ways]atomic.Uint64, c.Places/ways), remember: uint32(c.Remember / tick)}
 	return l
 }
 
 // Bytes is the memory that the Limiter occupies.
 func (l *Limiter) Bytes() int64 {
-	return l.source.Bytes() + l.wide.Bytes() + l.pair.Bytes() + l.account.Bytes() + l.apart.Bytes() + l.together.Bytes() + int64(len(l.known.sets))*ways*8
+	return l.source.Bytes() + l.wide.Bytes() + l.pair.Bytes() + l.account.Bytes() + l.apart.Bytes() + l.together.Bytes() + l.turns.Bytes() + int64(len(l.known.sets))*ways*8
 }
 
 // Sweep forgets what has passed; to be called every few seconds, or more often.
@@ -213,6 +215,7 @@ func (l *Limiter) Sweep(now mono.Time) {
 	l.account.Sweep(now)
 	l.apart.Sweep(now)
 	l.together.Sweep(now)
+	l.turns.Sweep(now)
 }
 
 // hashes are an account's and a pair's places. Both are keyed: nobody outside can choose names or

@@ -233,7 +233,7 @@ func TestSideBySideIsNoMore(t *testing.T) {
 
 func TestMemoryIsFixedAndNothingAllocates(t *testing.T) {
 	l := New(Config{})
-	if l.Bytes() != 7*512<<10 {
+	if l.Bytes() != 8*512<<10 {
 		t.Errorf("%d bytes", l.Bytes())
 	}
 	n := 0

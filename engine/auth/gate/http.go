@@ -51,7 +51,7 @@ type web struct {
 func (w web) Name() string { return w.inner.Name() }
 
 func (w web) ForLoop() service.Opener {
-	o := &webOpener{web: w, opener: w.inner.ForLoop(), req: http1.NewRequest(http1.Limits{MaxHead: w.cfg.MaxHeader}), known: map[digest]remembered{}, queue: map[source.Key]int{}}
+	o := &webOpener{web: w, opener: w.inner.ForLoop(), req: http1.NewRequest(http1.Limits{MaxHead: w.cfg.MaxHeader}), known: map[digest]remembered{}, queue: map[source.Key]int{}, first: map[source.Key]bool{}}
 	_, _ = rand.Read(o.key[:]) // never fails: crypto/rand.Read
 	return o
 }
@@ -69,8 +69,9 @@ type webOpener struct {
 	// password under a key that nobody has.
 	key   digest
 	known map[digest]remembered
-	queue map[source.Key]int // requests that wait for their turn to be hashed
-	n     int                // of them, those of familiar sources not counted
+	queue map[source.Key]int  // requests that wait for their turn to be hashed
+	n     int                 // of them, those of strangers
+	first map[source.Key]bool // the networks of which a newcomer waits
 }
 
 type remembered struct {

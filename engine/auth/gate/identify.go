@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"encoding/base64"
 	"strings"
-	"sync/atomic"
-	"time"
 
 	"weir/codec/http1"
 	"weir/engine/auth/accounts"
@@ -122,27 +120,33 @@ func (s *webSession) byPassword(c service.Conn, b64 []byte) (login accounts.Logi
 	case done != nil && done.key == key: // it was hashed, and is wrong, or not good any more
 		return login, s.failed(c, prepared, basicScheme)
 	}
-	familiar := limits && o.cfg.Limiter.Knows(src, prepared, now)
-	if !o.cfg.Hasher.begin(familiar) {
+	r := stranger
+	switch {
+	case limits && o.cfg.Limiter.Knows(src, prepared, now):
+		r = familiar
+	case limits && o.cfg.Limiter.Due(src, now):
+		r = newcomer
+	}
+	if !o.cfg.Hasher.begin(r) {
 		if limits {
 			if why := o.cfg.Limiter.Would(src, prepared, now); why != attempts.OK {
 				s.since = 0
 				return login, s.limited(c, prepared, why) // it takes no place from who may be let on
 			}
 		}
-		return login, s.queue(c, prepared, key, familiar) // it is no attempt yet
+		return login, s.queue(c, prepared, key, r) // it is no attempt yet
 	}
 	s.since = 0
 	took, why := s.may(c, prepared)
 	if why != attempts.OK {
-		o.cfg.Hasher.release(familiar)
+		o.cfg.Hasher.release(r)
 		return login, s.limited(c, prepared, why)
 	}
 	set := o.cfg.Accounts()
 	done = &checked{key: key}
 	var verifier accounts.Verifier
 	hash := func() {
-		defer func() { o.cfg.Hasher.end(familiar, mono.Now()) }()
+		defer func() { o.cfg.Hasher.end(r, mono.Now()) }()
 		_, done.ok = set.CheckPassword(name, password)
 		verifier, _ = set.Verifier(name)
 		if done.ok && limits { // here, and not in finish: whoever has not waited for it has not failed either
@@ -156,11 +160,14 @@ func (s *webSession) byPassword(c service.Conn, b64 []byte) (login accounts.Logi
 		}
 	}
 	if !c.Work(hash, finish) {
-		o.cfg.Hasher.release(familiar)
+		o.cfg.Hasher.release(r)
 		if limits {
 			o.cfg.Limiter.Withdrawn(src, prepared, took, now) // it was no attempt
 		}
 		return login, busy
+	}
+	if r == newcomer {
+		o.cfg.Limiter.Served(src, now)
 	}
 	return login, waits
 }
@@ -193,52 +200,3 @@ func (s *webSession) may(c service.Conn, name string) (attempts.Charge, attempts
 }
 
 func (s *webSession) source(c service.Conn) (source.Key, bool) { return source.Of(c.Peer().Addr()) }
-
-// Hasher bounds what hashing passwords may cost a machine, however many are shown: one at a time for
-// sources that have not logged in to the account of late, and after each a pause of twice as long as it
-// took, so that a third of a core is the most; and beside it one for those that have. Any goroutine. The
-// zero value is ready for use.
-type Hasher struct {
-	strange, familiar atomic.Bool // one is under way
-	begun             atomic.Int64
-	next              atomic.Int64 // when the next one of a stranger may begin
-}
-
-// begin reports whether a password may be hashed now; end follows.
-func (h *Hasher) begin(familiar bool) bool {
-	if familiar {
-		return h.familiar.CompareAndSwap(false, true)
-	}
-	now := mono.Now()
-	if now < mono.Time(h.next.Load()) || !h.strange.CompareAndSwap(false, true) {
-		return false
-	}
-	h.begun.Store(int64(now))
-	return true
-}
-
-// free reports whether one could begin.
-func (h *Hasher) free(familiar bool) bool {
-	if familiar {
-		return !h.familiar.Load()
-	}
-	return !h.strange.Load() && mono.Now() >= mono.Time(h.next.Load())
-}
-
-// end follows a hash.
-func (h *Hasher) end(familiar bool, now mono.Time) {
-	if !familiar {
-		took := now.Sub(mono.Time(h.begun.Load()))
-		h.next.Store(int64(now.Add(2 * max(took, time.Millisecond))))
-	}
-	h.release(familiar)
-}
-
-// release is end where nothing was hashed.
-func (h *Hasher) release(familiar bool) {
-	if familiar {
-		h.familiar.Store(false)
-	} else {
-		h.strange.Store(false)
-	}
-}

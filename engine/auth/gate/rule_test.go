@@ -67,7 +67,7 @@ func TestWhoDoesNotWaitHasNotFailed(t *testing.T) {
 	req.SetBasicAuth("alice", password)
 	must(t, req.Write(&text))
 	for range 3 {
-		for !hasher.free(false) || !hasher.free(true) {
+		for !hasher.free(stranger) || !hasher.free(familiar) {
 			time.Sleep(time.Millisecond)
 		}
 		c := dial(t, r)
@@ -81,7 +81,7 @@ func TestWhoDoesNotWaitHasNotFailed(t *testing.T) {
 		must(t, c.(*net.TCPConn).SetLinger(0)) // a reset
 		c.Close()
 	}
-	for !hasher.free(false) || !hasher.free(true) {
+	for !hasher.free(stranger) || !hasher.free(familiar) {
 		time.Sleep(time.Millisecond)
 	}
 	if status, _, _ := ask(t, r, "GET", "/", basic("alice", password)); status != 200 {
@@ -115,7 +115,7 @@ func TestStrangersWhoWaitPushNobodyOut(t *testing.T) {
 	time.Sleep(200 * time.Millisecond)
 	c := send(owner.String(), "alice", password)
 	time.Sleep(200 * time.Millisecond)
-	hasher.release(true)
+	hasher.release(familiar)
 	answer := make([]byte, 12)
 	_, err := io.ReadFull(c, answer)
 	must(t, err)
