@@ -64,20 +64,14 @@ func checkRule(text string) error {
 	return err
 }
 
-// checkAuth refuses what cannot work, or would have no effect.
+// checkAuth refuses what cannot work.
 func (l *listener) checkAuth(s *settings) string {
 	a := &l.limits.auth
 	if !l.asks() {
 		if a.who == "optional" && s.limits.auth.who != "optional" {
 			return "auth=optional is for http and https: on frames and lines nobody would know whether a login comes"
 		}
-		switch {
-		case len(a.scope) > 0 && len(s.limits.auth.scope) == 0:
-			return "scope has no effect without auth"
-		case a.plain && !s.limits.auth.plain:
-			return "auth-plain has no effect without auth"
-		}
-		return ""
+		return "" // what would have no effect is checkEffects's
 	}
 	web := l.can(scheme.HTTP)
 	switch {

@@ -74,7 +74,7 @@ var postureCases = []struct {
 	{row: "R3", args: "-listen=tcp://:1?to=a:1 -listen=frames://:2 -half-close-timeout=0", state: posture.Weak, part: "half open", at: "tcp://:1", fails: true},
 	{row: "R3", args: "-listen=http://:1?to=a:1 -listen=http://:2 -listen=tcp://:3?to=a:1 -upstream-timeout=0", state: posture.Weak, part: "wait for a server behind", at: "http://:1", fails: true},
 	{row: "R3", args: "-listen=http://:1 -first-frame-timeout=0 -frame-timeout=0 -idle-timeout=0 -write-timeout=0 -min-rate=0", state: posture.Off, part: "stay for ever", at: "http://:1", fails: true},
-	{row: "R3", args: "-listen=http://:1 -handshake-timeout=0 -proxy-timeout=0 -auth-timeout=0 -half-close-timeout=0", state: posture.On, part: "idle-timeout 75s", why: "where they do not matter"},
+	{row: "R3", args: "-listen=http://:1 -handshake-timeout=5s -proxy-timeout=3s -auth-timeout=10s", state: posture.On, part: "idle-timeout 75s", why: "those that do not matter are as they would be anyway"},
 
 	{row: "R4", args: "-listen=http://:1 -listen=http://:2?source-conns=9", state: posture.On, part: "source-conns 256 or 9"},
 	{row: "R4", args: "-listen=http://:1 -listen=http://:2?source-conns=0", state: posture.Weak, part: "take all places", at: "http://:2", fails: true},
@@ -377,7 +377,7 @@ func TestTheCheckReadsWhatIsRelayedWith(t *testing.T) {
 	for args, want := range map[string]string{
 		"to-tls=1&to-ca=" + dir + "/none":  "listener tcp://:1: to-ca: open " + dir + "/none",
 		"to-tls=1&to-ca=" + dir + "/empty": "there is no certificate in",
-		"to-insecure=1":                    "are of use only with to-tls",
+		"to-tls=1&to-cert=x":               "to-cert and to-key belong together",
 	} {
 		if _, err := look(mustResolve(t, "-listen=tcp://:1?to=a:1&"+args)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", args, err)

@@ -12,6 +12,7 @@
 //	limits.go              what each listener may have of its own
 //	listen.go              a listener, from its URL
 //	settings.go            what was given with the defaults and the machine, and what does not go together
+//	effect.go              what would do nothing, and is refused
 //	machine.go version.go  what the machine and the binary are
 //
 //	wire.go                settings into the engine's configuration: which service answers where

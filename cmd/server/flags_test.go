@@ -15,6 +15,7 @@ import (
 	"weir/guard"
 	"weir/guard/bucket"
 	"weir/internal/say"
+	"weir/internal/scheme"
 )
 
 // testMachine stands for the machine in tests, so that nothing depends on the real one.
@@ -106,37 +107,57 @@ func three(r *row) [3]string {
 	return [3]string{r.numeral(max(r.min, 1)), r.numeral(max(r.min, 1) * 2), r.numeral(max(r.min, 1) * 4)}
 }
 
-// beside are flags that another one cannot be without.
-var beside = map[string][]string{
-	"cert":            {"-listen=https://:1", "-key=k"},
-	"key":             {"-listen=https://:1", "-cert=c"},
-	"tls-self-signed": {"-listen=https://:1"},
-	"tls-min":         {"-listen=https://:1", "-tls-self-signed"},
-	"sni-strict":      {"-listen=https://:1", "-tls-self-signed"},
-	"acme-email":      {"-listen=https://:1", "-acme-domain=a.example"},
-	"acme-directory":  {"-listen=https://:1", "-acme-domain=a.example"},
-	"acme-ca":         {"-listen=https://:1", "-acme-domain=a.example"},
-	"acme-cache":      {"-listen=https://:1", "-acme-domain=a.example"},
-	"tls-client-ca":   {"-listen=https://:1", "-tls-self-signed"},
-	"tls-client-auth": {"-listen=https://:1", "-tls-self-signed", "-tls-client-ca=ca"},
-	"acme-domain":     {"-listen=https://:1"},
-	"health-path":     {"-listen=http://:1?to=a:1&health=http"},
-	"index":           {"-files=."},
-	"auth":            {"-users=u"},
-
-	"alert-rule":        {"-alert-url=https://a.example"},
-	"alert-secret-file": {"-alert-url=https://a.example"},
-	"list":              {"-files=."},
-	"dotfiles":          {"-files=."},
-	"max-age":           {"-files=."},
-	"hsts":              {"-files=.", "-listen=https://:1", "-tls-self-signed"},
-
-	"overwrite":           {"-uploads=."},
-	"max-upload":          {"-uploads=."},
-	"upload-quota":        {"-uploads=."},
-	"upload-floor":        {"-uploads=."},
-	"source-upload-rate":  {"-uploads=."},
-	"source-upload-burst": {"-uploads=.", "-max-upload=1"},
+// beside are flags that another one cannot be without: those that it does nothing without, and what those need.
+func beside(name string) []string {
+	switch name {
+	case "cert":
+		return []string{"-listen=https://:1", "-key=k"}
+	case "key":
+		return []string{"-listen=https://:1", "-cert=c"}
+	case "acme-domain", "tls-self-signed":
+		return []string{"-listen=https://:1"}
+	case "tls-client-auth":
+		return []string{"-listen=https://:1", "-tls-self-signed", "-tls-client-ca=ca"}
+	case "source-upload-burst":
+		return []string{"-uploads=.", "-max-upload=1"}
+	case "auth":
+		return []string{"-users=u"}
+	case "scope":
+		return []string{"-listen=http://127.0.0.1:1", "-users=u", "-auth=required"}
+	case "auth-bind":
+		return []string{"-listen=frames+tls://:1", "-tls-self-signed", "-users=u", "-auth=required"}
+	case "names", "sni-port", "sni-private":
+		args := []string{"-listen=tls-passthrough://:1", "-to=sni"}
+		if name != "names" {
+			args = append(args, "-names=a.example")
+		}
+		return args
+	case "hsts":
+		return []string{"-listen=https://:1", "-tls-self-signed", "-files=."}
+	case "health-path":
+		return []string{"-listen=http://:1", "-to=a.example:1", "-health=http"}
+	case "max-line":
+		return []string{"-listen=line://:1"}
+	}
+	n := lacksOf(name)
+	switch {
+	case n == nil:
+		return nil
+	case n.flag == "listen": // TLS
+		return []string{"-listen=https://:1", "-tls-self-signed"}
+	case n.flag == "auth":
+		return []string{"-users=u", "-auth=required"}
+	case n.flag == "acme-domain":
+		return []string{"-listen=https://:1", "-acme-domain=a.example"}
+	case n.flag == "to-tls":
+		return []string{"-to=a.example:1", "-to-tls"}
+	case n.flag == "health":
+		return []string{"-to=a.example:1", "-health=tcp"}
+	}
+	return []string{"-" + n.flag + "=" + map[string]string{
+		"files": ".", "uploads": ".", "to": "a.example:1", "proxy-from": "10.0.0.0/8",
+		"alert-url": "https://a.example", "log-to": "file:/l",
+	}[n.flag]}
 }
 
 func TestEveryFlagInEveryPlace(t *testing.T) {
@@ -149,7 +170,7 @@ func TestEveryFlagInEveryPlace(t *testing.T) {
 		t.Run(r.name, func(t *testing.T) {
 			v := three(r)
 			force := func(s *settings) []string { return r.written(r.field(s)) }
-			with := func(args ...string) []string { return append(args, beside[r.name]...) }
+			with := func(args ...string) []string { return append(args, beside(r.name)...) }
 			if slices.Equal(force(base), v[:1]) {
 				t.Fatalf("%s is the default already", v[0])
 			}
@@ -178,6 +199,51 @@ func TestEveryFlagInEveryPlace(t *testing.T) {
 			}
 		})
 	})
+}
+
+// A flag that matters only with something else must be refused without it, and taken with it: the test above does the
+// latter. What is automatic is not there to tell: -print-config names what it has become.
+func TestWhatDoesNothingIsRefused(t *testing.T) {
+	clean(t)
+	needless := map[string]bool{}
+	eachRow(func(r *row) {
+		n := lacksOf(r.name)
+		if r.when != nil && n == nil && r.auto == "" {
+			t.Errorf("%s matters only sometimes, and lacks names nothing that it does nothing without", r.name)
+		}
+		if n == nil && (r.needs == 0 || r.fits(mustScheme("http")) || r.fits(mustScheme("frames"))) {
+			needless[r.name] = true
+			return
+		}
+		args := []string{"-" + r.name + "=" + three(r)[0]}
+		if r.name == "auth" { // required is never for nothing
+			args = []string{"-auth=optional", "-users=u", "-listen=frames://:1"}
+		}
+		g, err := parse(args)
+		if err == nil {
+			_, err = resolve(g, testMachine)
+		}
+		if err == nil || !strings.HasPrefix(err.Error(), "-"+r.name) {
+			t.Errorf("%s: %v", args, err)
+		}
+	})
+	for _, name := range []string{"sign", "to-tls", "log-keep", "scope", "names", "max-line"} {
+		if needless[name] {
+			t.Errorf("%s is not looked at", name)
+		}
+	}
+	for i := range lacks {
+		for _, name := range lacks[i].rows {
+			if r := rowNamed(name); r == nil || lacksOf(name) != &lacks[i] || lacks[i].at == nil && lacks[i].of == nil {
+				t.Errorf("%s: is a flag, once, with a question", name)
+			}
+		}
+	}
+}
+
+func mustScheme(name string) scheme.Scheme {
+	s, _ := scheme.Named(name)
+	return s
 }
 
 func TestListsReplaceAndRepeat(t *testing.T) {
@@ -274,6 +340,21 @@ func TestWrongInputIsOnePlainLine(t *testing.T) {
 		{[]string{"-alert-secret-file", "x"}, "", "-alert-secret-file: nobody is told without -alert-url", 2, "the same"},
 		{[]string{"-alert-url", "https://a.example", "-alert-rule", "x=off"}, "", "-alert-rule: there is no rule x to turn off", 2, "a name that is mistyped"},
 		{[]string{"-alert-url", "https://a.example", "-alert-rule", "a=shed:1/1h"}, "", "-alert-rule a=shed:1/1h: must be NAME=SUBJECT:NUMBER/WINDOW/COOLDOWN such as sheds=shed:1000/10s/5m, or NAME=off: the window is 1s to 10m", 2, "too long"},
+		{[]string{"-listen", "frames://:1?sign=required"}, "", "-listen frames://:1?sign=required: sign required: nobody is asked who they are without auth=required; give it, or leave this out", 2, "frames would be echoed unsigned"},
+		{[]string{"-sign", "required"}, "", "-sign: nobody is asked who they are without -auth; give it, or leave this out", 2, "the same for all"},
+		{nil, "WEIR_SIGN=required", "WEIR_SIGN: nobody is asked who they are without -auth", 2, "from the environment"},
+		{conf("loops 1\nauth-plain\n"), "", "weir.conf:2: auth-plain: nobody is asked", 2, "from a file"},
+		{[]string{"-listen", "http://:1?scope=x"}, "", "scope x: nobody is asked who they are without auth=required", 2, "a scope of whom?"},
+		{[]string{"-auth", "optional", "-users", "u", "-listen", "frames://:1"}, "", "-auth: only http:// and https:// listeners ask when it is optional", 2, "frames would be open"},
+		{[]string{"-users", "u", "-auth", "required", "-listen", "http://127.0.0.1:1", "-sign", "required"}, "", "-sign: it is for frames:// and frames+tls:// listeners only, and there is none; add one, or leave this out", 2, "requests are not signed"},
+		{[]string{"-listen", "http://:1?to-tls=1"}, "", "to-tls true: nothing is relayed without to=HOST:PORT; give it, or leave this out", 2, "to whom?"},
+		{[]string{"-listen", "http://:1?health=tcp"}, "", "health tcp: nothing is relayed without to=", 2, "whose?"},
+		{[]string{"-proxy-to", "v2"}, "", "-proxy-to: nothing is relayed without -to; give it, or leave this out", 2, "the same for all"},
+		{[]string{"-listen", "http://:1?to=a:1", "-to-insecure"}, "", "-to-insecure: servers are not spoken to by TLS without -to-tls; give it, or leave this out", 2, "there is no certificate"},
+		{[]string{"-names", "x"}, "", "-names: no name stands for its server without to=sni", 2, "names of what?"},
+		{[]string{"-log-keep", "3"}, "", "-log-keep: nothing is logged to a file without -log-to file:PATH", 2, "of no file"},
+		{[]string{"-log-to", "syslog", "-log-max-size", "1MiB"}, "", "-log-max-size: nothing is logged to a file", 2, "the same"},
+		{[]string{"-max-line", "9"}, "", "-max-line: it is for line:// and line+tls:// listeners only, and there is none; add one, or leave this out", 2, "nobody sends lines"},
 		{[]string{"-listen", "http://:1?to=a:1&max-header=128KiB"}, "", "max-header must be less than half of max-out", 2, "no head could be relayed"},
 		{[]string{"-listen", "tcp://:1?to=a:1&max-idle=1"}, "", "max-idle 1: is for http:// and https:// only", 2, "bytes are not requests"},
 		{[]string{"-to", "[fe80::1%eth0]:1"}, "", "-to [fe80::1%eth0]:1: an address with a zone cannot be connected to", 2, "zones"},
@@ -431,7 +512,7 @@ func TestZeroIsNoLimit(t *testing.T) {
 		if r.limit == nil || r.name == "min-rate-grace" || r.zero == "" && r.min > 0 || r.setting != nil || r.kind >= toggle {
 			return
 		}
-		s := mustResolve(t, append([]string{"-" + r.name + "=0"}, beside[r.name]...)...)
+		s := mustResolve(t, append([]string{"-" + r.name + "=0"}, beside(r.name)...)...)
 		want := r.numeral(r.zeroIs)
 		if got := r.written(r.field(s))[0]; got != want {
 			t.Errorf("%s 0: got %s, want %s", r.name, got, want)

@@ -22,6 +22,7 @@ type listener struct {
 	network string // "tcp" or "unix"
 	address string // host:port, or a path
 	limits  limits
+	params  []string // the flags among its parameters
 }
 
 // can reports whether a listener's scheme can do all of what.
@@ -98,6 +99,7 @@ func parseListen(from, text string, base limits) (listener, *say.WrongValue) {
 		case key == "proxy-from" && l.network == "unix":
 			return l, say.Wrong(where, values[0], "peers on a unix socket have no address that could be in a network")
 		}
+		l.params = append(l.params, key)
 		field := r.limit(&l.limits)
 		switch list := field.(type) { // instead of base's, not behind it
 		case *[]netip.Prefix:

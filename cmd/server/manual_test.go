@@ -64,7 +64,7 @@ func TestPrintConfig(t *testing.T) {
 	for name, args := range map[string][]string{
 		"config-default.txt": nil,
 		"config-bench.txt":   {"-profile", "bench"},
-		"config-changed.txt": {"-listen", "http://[::1]:80?name=web&source-conns=9", "-exempt", "10.0.0.0/8 2001:db8::/32", "-admin", "off", "-lifetime", "90m", "-max-frame", "0"},
+		"config-changed.txt": {"-listen", "http://[::1]:80?name=web&source-conns=9 frames://[::1]:7000", "-exempt", "10.0.0.0/8 2001:db8::/32", "-admin", "off", "-lifetime", "90m", "-max-frame", "0"},
 	} {
 		var out bytes.Buffer
 		s := mustResolve(t, args...)

@@ -83,14 +83,6 @@ func (l *listener) checkHealth(s *settings) string {
 	return ""
 }
 
-// checkHealthPath refuses one for all listeners when none asks.
-func (s *settings) checkHealthPath(g given) error {
-	if usual := defaultLimits(); s.limits.relay.healthPath != usual.relay.healthPath && !s.hasHTTPHealth() {
-		return say.Usage(g.where("health-path") + ": nothing is asked for without -health http; give it, or leave this out")
-	}
-	return nil
-}
-
 // checkRelay checks what a listener needs to relay.
 func (l *listener) checkRelay(s *settings) string {
 	if l.can(scheme.RelaysOnly) && len(l.limits.relay.to) == 0 {

@@ -187,14 +187,10 @@ func (s *settings) checkTogether(g given) error {
 		}
 		s.listeners = append(s.listeners, l)
 	}
-	if err := s.checkHealthPath(g); err != nil {
-		return err
+	for _, check := range []func(given) error{s.checkFiles, s.checkEffects, s.checkAlerts, s.checkTLS} {
+		if err := check(g); err != nil {
+			return err
+		}
 	}
-	if err := s.checkFiles(g); err != nil {
-		return err
-	}
-	if err := s.checkAlerts(g); err != nil {
-		return err
-	}
-	return s.checkTLS(g)
+	return nil
 }

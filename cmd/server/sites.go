@@ -44,23 +44,8 @@ func (s *settings) willServeFiles() bool {
 	return s.will(func(l *listener) bool { return l.limits.files != "" })
 }
 
-// needs says which flag others have no effect without.
-var needs = []struct {
-	flag string
-	what string // is said when it is missing
-	rows []string
-	has  func(*listener) bool
-}{
-	{"files", "nothing is served without ", []string{"index", "list", "max-age"}, func(l *listener) bool { return l.limits.files != "" }},
-	{"files", "nothing is served without ", []string{"dotfiles"}, (*listener).servesFiles},
-	{"files", "nothing is sent over https without ", []string{"hsts"}, func(l *listener) bool { return l.servesFiles() && l.can(scheme.HTTP|scheme.TLS) }},
-	{"uploads", "nothing is stored without ", []string{"overwrite", "max-upload", "upload-quota", "upload-floor", "source-upload-rate", "source-upload-burst"},
-		func(l *listener) bool { return l.limits.up.dir != "" }},
-}
-
 // checkFiles refuses what would have no effect, and what cannot be.
 func (s *settings) checkFiles(g given) error {
-	usual := defaultLimits()
 	for i := range s.listeners {
 		l := &s.listeners[i]
 		if l.relays() && (l.own(s.limits.files, l.limits.files) || l.own(s.limits.up.dir, l.limits.up.dir)) {
@@ -69,14 +54,6 @@ func (s *settings) checkFiles(g given) error {
 		if !l.speaksFiles() {
 			continue
 		}
-		for _, need := range needs {
-			for _, name := range need.rows {
-				r := rowNamed(name)
-				if mine := r.inWords(r.limit(&l.limits)); !need.has(l) && mine != r.inWords(r.limit(&s.limits)) {
-					return say.Wrong(g.where("listen")+" "+say.Shown(l.text)+": "+name, mine, need.what+need.flag+"=DIRECTORY; give it, or leave this out")
-				}
-			}
-		}
 		if must := l.checkUploads(); must != "" {
 			return say.Wrong(g.where("listen"), l.text, must)
 		}
@@ -84,18 +61,6 @@ func (s *settings) checkFiles(g given) error {
 	for _, flag := range []string{"files", "uploads"} {
 		if r := rowNamed(flag); *r.limit(&s.limits).(*string) != "" && !slices.ContainsFunc(s.listeners, func(l listener) bool { return l.can(scheme.HTTP) }) {
 			return say.Usage(g.where(flag) + ": no listener speaks HTTP; add one, such as -listen http://127.0.0.1:8080")
-		}
-	}
-	for _, need := range needs {
-		if slices.ContainsFunc(s.listeners, func(l listener) bool { return l.speaksFiles() && need.has(&l) }) {
-			continue
-		}
-		for _, name := range need.rows {
-			r := rowNamed(name)
-			isDefault := r.inWords(r.limit(&s.limits)) == r.inWords(r.limit(&usual)) || s.profile == "bench" && r.bench != ""
-			if !isDefault {
-				return say.Usage(g.where(name) + ": " + need.what + "-" + need.flag + "; give it, or leave this out")
-			}
 		}
 	}
 	return nil

@@ -50,9 +50,6 @@ func (l *listener) policy() certs.Policy {
 
 // checkTLS checks what certificates and listeners need of each other. Files are looked at later.
 func (s *settings) checkTLS(g given) error {
-	usage := func(flag, format string, args ...any) error {
-		return say.Usage(g.where(flag) + ": " + fmt.Sprintf(format, args...))
-	}
 	if c, k := len(s.certs), len(s.keys); c != k {
 		return say.Usage(fmt.Sprintf("%s is given %s and -key %s: give a -key for each -cert, in the same order", g.where("cert"), times(c), times(k)))
 	}
@@ -60,21 +57,6 @@ func (s *settings) checkTLS(g given) error {
 		if slices.Contains(s.acme.Domains[:i], d) {
 			return say.Wrong(g.where("acme-domain"), d, "is given twice")
 		}
-	}
-	if len(s.acme.Domains) == 0 {
-		for _, flag := range []string{"acme-email", "acme-directory", "acme-ca", "acme-cache"} {
-			if s.asksFor(g, flag) {
-				return usage(flag, "nothing is obtained without -acme-domain; give it, or leave this out")
-			}
-		}
-	}
-	if !s.hasTLS() {
-		for _, flag := range []string{"cert", "acme-domain", "tls-self-signed", "tls-client-ca", "tls-client-auth", "tls-min", "sni-strict"} {
-			if s.asksFor(g, flag) {
-				return usage(flag, "no listener speaks TLS; add one, such as -listen https://:8443")
-			}
-		}
-		return nil
 	}
 	for i := range s.listeners {
 		l := &s.listeners[i]
@@ -90,21 +72,6 @@ func (s *settings) checkTLS(g given) error {
 		}
 	}
 	return nil
-}
-
-// asksFor reports whether a flag was given, and otherwise than it would be anyway: what -print-config
-// writes names all defaults, and can be read again.
-func (s *settings) asksFor(g given, flag string) bool {
-	r := rowNamed(flag)
-	usual := r.value
-	switch {
-	case r.name == "tls-client-auth":
-		usual = "off" // as it is without TLS
-	case r.isList():
-		usual = "off" // none
-	}
-	_, ok := g[flag]
-	return ok && r.inWords(r.field(s)) != usual
 }
 
 // times is how often something is given, in words.

@@ -36,8 +36,10 @@ type doors struct {
 	users  string
 }
 
-// patient lets tests connect and fail as often as they want to.
-var patient = []string{"-source-conn-rate", "0", "-source-handshake-rate", "0", "-auth-source-rate", "1000000", "-auth-source-burst", "1000000", "-auth-pair-rate", "1000000", "-auth-pair-burst", "1000000",
+// patient lets tests connect and fail as often as they want to, patientPlain those without TLS.
+var patient = append([]string{"-source-handshake-rate", "0"}, patientPlain...)
+
+var patientPlain = []string{"-source-conn-rate", "0", "-auth-source-rate", "1000000", "-auth-source-burst", "1000000", "-auth-pair-rate", "1000000", "-auth-pair-burst", "1000000",
 	"-auth-account-rate", "1000000", "-auth-account-burst", "1000000"}
 
 // startDoors starts it with listeners of the schemes given, each with parameters behind a question mark or none.

@@ -25,7 +25,7 @@ func TestWhatWaitedForItsPasswordIsAnsweredAsItself(t *testing.T) {
 		t.Fatal(err)
 	}
 	d := startDoors(t, []string{"http?files=" + root + "&uploads=" + root + "&auth-plain=1&scope=GET:/=read&scope=PUT:/=write"},
-		append([]string{"-loops", "1", "-source-conns", "0", "-source-unproven", "0"}, patient...)...)
+		append([]string{"-loops", "1", "-source-conns", "0", "-source-unproven", "0"}, patientPlain...)...)
 	d.weir(t, "user add -scopes read,write carol")
 	d.Signal(t, syscall.SIGHUP)
 	lab.Eventually(t, 10*time.Second, "carol is known", func() bool { return strings.Contains(d.Log(), "accounts were reloaded") })
