@@ -29,6 +29,7 @@ type listener struct {
 
 	conns                     int64
 	accepted, refused, frames uint64
+	answers                   [6]uint64 // of HTTP, by class
 }
 
 // accepts takes up to turnAccepts connections and returns to the loop. No error ends the listener: out of

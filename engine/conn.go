@@ -185,6 +185,15 @@ func (c *conn) Now() time.Duration { return time.Duration(c.loop.g.Now()) }
 // Date is service.Conn's.
 func (c *conn) Date() []byte { return c.loop.httpDate() }
 
+// Answered is service.Conn's.
+//
+// hot: 0 allocs, see BenchmarkRoundTrip
+func (c *conn) Answered(status int) {
+	if class := status / 100; c.state&(gone|lingering) == 0 && class > 0 && class < len(c.ln.answers) { // else it is not written either
+		c.ln.answers[class]++
+	}
+}
+
 // Standing is service.Conn's.
 func (c *conn) Standing() service.Standing {
 	i := c.loop.g.Info(c.id)

@@ -54,7 +54,7 @@ func (l *loop) report() report {
 	}
 	for _, ln := range l.listeners {
 		r.listeners = append(r.listeners, ListenerSnapshot{
-			Accepted: ln.accepted, Refused: ln.refused, Frames: ln.frames, Conns: ln.conns,
+			Accepted: ln.accepted, Refused: ln.refused, Frames: ln.frames, Conns: ln.conns, Answers: ln.answers,
 		})
 	}
 	l.count.maxLag = l.count.lag
@@ -153,6 +153,9 @@ func (e *Engine) sum() Snapshot {
 			s.Listeners[k].Refused += r.listeners[k].Refused
 			s.Listeners[k].Frames += r.listeners[k].Frames
 			s.Listeners[k].Conns += r.listeners[k].Conns
+			for class, n := range r.listeners[k].Answers {
+				s.Listeners[k].Answers[class] += n
+			}
 		}
 	}
 	return s

@@ -79,6 +79,8 @@ type ListenerSnapshot struct {
 	Refused  uint64 // connections refused at accept
 	Frames   uint64 // frames served
 	Conns    int64  // open now
+	// Answers are those of HTTP, by class of their status, 2xx at 2. Index 0 is unused.
+	Answers [6]uint64
 }
 
 // LoopSnapshot is one loop's part.

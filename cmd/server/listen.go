@@ -165,3 +165,8 @@ func isName(s string) bool {
 	}
 	return true
 }
+
+// speaksHTTP reports whether a listener does, by its name.
+func (s *settings) speaksHTTP(name string) bool {
+	return slices.ContainsFunc(s.listeners, func(l listener) bool { return l.name == name && l.can(scheme.HTTP) })
+}

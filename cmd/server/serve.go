@@ -151,8 +151,9 @@ func (p *process) serveAdmin() {
 			Sampler: p.sampler, Config: p.engine.Config(), Tables: func() metrics.Tables { return tables(p.engine.Guard()) },
 			EventsLost: p.recorder.Dropped, LogLinesLost: p.sink.Dropped, Certificates: p.id.expiries, Files: p.at.stats,
 			Upstreams: func() []metrics.Upstream { return p.behind.upstreams(p.settings) }, HTTPRelay: p.behind.http,
-			Alerts:  func() metrics.Alerts { return alertStats(p.alarm) },
-			Version: b.version, Revision: b.revision, GoVersion: b.golang,
+			Alerts:     func() metrics.Alerts { return alertStats(p.alarm) },
+			SpeaksHTTP: p.settings.speaksHTTP,
+			Version:    b.version, Revision: b.revision, GoVersion: b.golang,
 		}),
 		Ready: func() (bool, string) {
 			if p.stopping.Load() {

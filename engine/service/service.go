@@ -180,6 +180,9 @@ type Conn interface {
 	// ReportUpstream counts and tells of a request that its server did not answer, as Fail does, and lets
 	// the connection go on: the client is told in the protocol's words.
 	ReportUpstream(why Ending)
+	// Answered counts an answer of HTTP, by the class of its status, 100 to 599. Whoever writes the head of one says
+	// so, once, in the same callback; interim answers (100, 103) are none. Package web does it for what it appends.
+	Answered(status int)
 	// Local is the address that the peer has connected to; the zero AddrPort for unix sockets. Not
 	// for the hot path.
 	Local() netip.AddrPort

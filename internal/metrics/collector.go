@@ -34,6 +34,9 @@ type Sources struct {
 
 	// Version, Revision and GoVersion are told as weir_build_info.
 	Version, Revision, GoVersion string
+
+	// SpeaksHTTP reports whether a listener does; nil is that all do.
+	SpeaksHTTP func(listener string) bool
 }
 
 // Certificate is one that the server shows.
@@ -114,6 +117,7 @@ var List = []Metric{
 	{"weir_slowed_total", "counter", "Times that reading from a connection was paused, by reason.", []string{"reason"}},
 	{"weir_faults_total", "counter", "Connections ended because their bytes were wrong, by what was wrong.", []string{"fault"}},
 	{"weir_frames_total", "counter", "Frames, requests and lines served.", []string{"listener"}},
+	{"weir_http_answers_total", "counter", "Answers of HTTP, by class of their status: all that weir gives itself, refusals and faults too, and those of servers behind. Interim ones (100, 103) are none.", []string{"listener", "class"}},
 	{"weir_bytes_total", "counter", "Bytes read from peers (in) and handed to the kernel for them (out).", []string{"dir"}},
 	{"weir_writes_total", "counter", "Write calls: the answers of one wake go out together.", nil},
 	{"weir_accept_errors_total", "counter", "Accepts that failed, by errno.", []string{"errno"}},
@@ -223,6 +227,9 @@ func (c *Collector) Collect(ch chan<- prometheus.Metric) {
 		send("weir_accepted_total", float64(l.Accepted), l.Name)
 		send("weir_refused_total", float64(l.Refused), l.Name)
 		send("weir_frames_total", float64(l.Frames), l.Name)
+		for class := 1; class < len(l.Answers) && (c.src.SpeaksHTTP == nil || c.src.SpeaksHTTP(l.Name)); class++ {
+			send("weir_http_answers_total", float64(l.Answers[class]), l.Name, string(rune('0'+class))+"xx")
+		}
 	}
 	for r := guard.OK + 1; int(r) < guard.Reasons; r++ {
 		name := "weir_shed_total"

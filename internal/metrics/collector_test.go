@@ -32,7 +32,8 @@ func sources(snap engine.Snapshot) Sources {
 		Upstreams: func() []Upstream {
 			return []Upstream{{"cache", "", "a.example:6379", true, 3}, {"tls", "*.example.org", "a.example:443", false, 0}}
 		},
-		Version: "v1", Revision: "abc", GoVersion: "go1",
+		SpeaksHTTP: func(listener string) bool { return listener == "web" },
+		Version:    "v1", Revision: "abc", GoVersion: "go1",
 	}
 }
 
@@ -40,7 +41,7 @@ func busy() engine.Snapshot {
 	s := engine.Snapshot{
 		Conns: 7, BytesIn: 10, BytesOut: 20, Writes: 30, Panics: 1, Buffered: 4096, Unproven: 5, HandshakesBegun: 50, HandshakesFailed: 2, HandshakesOpen: 3, HandshakesQueued: 1,
 		Handshakes: [engine.HandshakeKinds]uint64{engine.TLS12: 10, engine.TLS13: 20, engine.TLS13Resumed: 7}, WorkQueued: 2, WorkRunning: 3, Draining: true,
-		Listeners:    []engine.ListenerSnapshot{{Name: "web", Accepted: 11, Refused: 12, Frames: 13, Conns: 6}, {Name: "frames", Conns: 1}},
+		Listeners:    []engine.ListenerSnapshot{{Name: "web", Accepted: 11, Refused: 12, Frames: 13, Conns: 6, Answers: [6]uint64{2: 5, 4: 3}}, {Name: "frames", Conns: 1}},
 		Loops:        []engine.LoopSnapshot{{Conns: 3, Lag: time.Millisecond, MaxLag: 20 * time.Millisecond, Wakes: 5}, {Conns: 4, Stale: true}},
 		AcceptErrors: map[string]uint64{"EMFILE": 8, "EWHATEVER": 1, "E777": 2},
 	}
@@ -79,6 +80,13 @@ weir_connections 7
 # TYPE weir_frames_total counter
 weir_frames_total{listener="frames"} 0
 weir_frames_total{listener="web"} 13
+# HELP weir_http_answers_total Answers of HTTP, by class of their status: all that weir gives itself, refusals and faults too, and those of servers behind. Interim ones (100, 103) are none.
+# TYPE weir_http_answers_total counter
+weir_http_answers_total{class="1xx",listener="web"} 0
+weir_http_answers_total{class="2xx",listener="web"} 5
+weir_http_answers_total{class="3xx",listener="web"} 0
+weir_http_answers_total{class="4xx",listener="web"} 3
+weir_http_answers_total{class="5xx",listener="web"} 0
 # HELP weir_loop_lag_max_seconds How late a loop ran at most within the last minute.
 # TYPE weir_loop_lag_max_seconds gauge
 weir_loop_lag_max_seconds{loop="0"} 0.02
@@ -109,7 +117,7 @@ weir_tls_handshakes_total{resumed="true",version="1.3"} 7
 weir_unproven_connections 5
 `
 	err := testutil.CollectAndCompare(NewCollector(sources(busy())), strings.NewReader(want),
-		"weir_accept_errors_total", "weir_accepted_total", "weir_bytes_total", "weir_connections", "weir_frames_total",
+		"weir_accept_errors_total", "weir_accepted_total", "weir_bytes_total", "weir_connections", "weir_frames_total", "weir_http_answers_total",
 		"weir_loop_lag_max_seconds", "weir_loop_stale", "weir_slowed_total", "weir_source_evictions_total",
 		"weir_certificate_expiry_timestamp_seconds", "weir_tls_handshakes_total", "weir_unproven_connections")
 	if err != nil {

@@ -267,6 +267,7 @@ func (s *webSession) refuse(c service.Conn, r *http1.Request, status int, how st
 	if r == nil || !r.Head {
 		o.buf = append(o.buf, text...)
 	}
+	c.Answered(status)
 	c.Write(o.buf)
 	if last {
 		c.Close()

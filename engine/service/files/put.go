@@ -134,6 +134,7 @@ func (s *session) finished(c service.Conn, u *upload) {
 	o.buf = append(base64.StdEncoding.AppendEncode(o.buf, u.digest[:]), ":\r\n"...)
 	o.buf = append(append(o.buf, o.site.safe...), "\r\n"...)
 	o.buf = append(o.buf, body...)
+	c.Answered(status)
 	u.say(c, o.buf)
 	s.up = nil
 	u.end(Stored)
@@ -179,6 +180,7 @@ func (s *session) refused(c service.Conn, u *upload, o Outcome, status int, word
 		b = append(append(b, words...), '\n')
 	}
 	s.o.buf = b
+	c.Answered(status)
 	u.say(c, b)
 	if u.st == nil {
 		s.o.site.store.ends[o].Add(1)

@@ -188,6 +188,7 @@ func (s *session) request(c service.Conn) bool {
 
 // start begins a response.
 func (s *session) start(c service.Conn, status int, ctype string, length int64) {
+	c.Answered(status)
 	s.o.buf = http1.AppendStart(s.o.buf[:0], http1.Head{
 		Status: status, Date: c.Date(), ContentType: ctype, Length: length, Close: s.last, Minor0: s.o.req.Minor == 0,
 	})

@@ -165,6 +165,7 @@ func (s *session) greet(c service.Conn, r *http1.Request) {
 		o.hello = http1.AppendHead(o.hello[:0], http1.Head{Status: 200, Date: date, ContentType: plain, Length: int64(len(greeting))})
 		o.hello = append(o.hello, greeting...)
 	}
+	c.Answered(200)
 	c.Write(o.hello)
 }
 
@@ -175,6 +176,7 @@ func (s *session) head(c service.Conn, r *http1.Request, h http1.Head) {
 	}
 	h.Date, h.Close, h.Minor0 = c.Date(), s.last, r.Minor == 0
 	s.o.buf = http1.AppendHead(s.o.buf[:0], h)
+	c.Answered(h.Status)
 	c.Write(s.o.buf)
 	if r.ExpectContinue && s.body == drop {
 		s.body = none
@@ -209,6 +211,7 @@ func (s *session) problem(c service.Conn, r *http1.Request, status int, allow st
 		s.o.buf, _ = http1.AppendField(s.o.buf, "Allow", allow)
 	}
 	s.o.buf = append(s.o.buf, "\r\n"...)
+	c.Answered(status)
 	c.Write(s.o.buf)
 	if !r.Head {
 		c.WriteString(text)

@@ -332,6 +332,7 @@ func (x *exchange) answer() bool {
 
 func (x *exchange) counted(status int) {
 	x.s.o.count.answers[status/100].Add(1)
+	x.s.c.Answered(status)
 }
 
 // pour has the bytes of another protocol go both ways from now on.

@@ -1,5 +1,6 @@
 // Package web is what the services that speak HTTP say in the same words: refusals and faults.
-// It is for the services, on the loop's goroutine only.
+// It is for the services, on the loop's goroutine only. What is appended here counts as answered, and is to be written at
+// once.
 package web
 
 import (
@@ -20,6 +21,7 @@ func AppendRefusal(dst []byte, c service.Conn, why service.Refusal, head bool) [
 	default:
 		e.Status = 500
 	}
+	c.Answered(e.Status)
 	return http1.AppendError(dst, e)
 }
 
@@ -33,11 +35,14 @@ func Decline(c service.Conn, r *http1.Request, buf *[]byte) bool {
 	*buf = http1.AppendError((*buf)[:0], http1.ErrorReply{
 		Status: 429, Date: c.Date(), Detail: service.TooMany.String(), RetryAfter: 1, Head: r.Head, GoesOn: true,
 	})
+	c.Answered(429)
 	c.Write(*buf)
 	return true
 }
 
 // AppendFault appends the response to wrong bytes; the connection ends with it.
 func AppendFault(dst []byte, c service.Conn, f codec.Fault) []byte {
-	return http1.AppendError(dst, http1.ErrorReply{Status: http1.Status(f), Date: c.Date(), Detail: f.Error()})
+	status := http1.Status(f)
+	c.Answered(status)
+	return http1.AppendError(dst, http1.ErrorReply{Status: status, Date: c.Date(), Detail: f.Error()})
 }
