@@ -380,7 +380,7 @@ func TestWrongInputIsOnePlainLine(t *testing.T) {
 		{[]string{"-nosuch", "1"}, "", "-nosuch: no such flag; -help lists them", 2, "unknown"},
 		{[]string{"-\x1b[31m"}, "", `-\x1b[31m: no such flag`, 2, "escapes are shown, not obeyed"},
 		{[]string{"---x"}, "", "bad flag syntax: ---x; -help lists the flags", 2, "too many dashes"},
-		{[]string{"start"}, "", "start: flags begin with a dash, commands are user, token and alert test; -help lists them", 2, "not a flag"},
+		{[]string{"start"}, "", "start: flags begin with a dash, commands are user, token, alert and help; -help lists them", 2, "not a flag"},
 		{[]string{"-loops", strings.Repeat("9", 1000)}, "", "(and 920 bytes)\": must be a whole number", 2, "long values are cut"},
 		{nil, "WEIR_LOOPS=many", "WEIR_LOOPS many: must be a whole number", 2, "the variable is named"},
 		{nil, "WEIR_MAX_CONNS=20000", "WEIR_MAX_CONNS 20000: must be 0", 2, "also when it is found late"},

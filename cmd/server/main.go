@@ -23,17 +23,28 @@ func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 
 // run is main with its surroundings given, but for the environment's variables.
 func run(args []string, stdout, stderr io.Writer) int {
+	if len(args) > 0 && args[0] == "help" {
+		if args = append(args[1:len(args):len(args)], "-help"); len(args) > 2 {
+			args = []string{args[0], "-help"} // of user add what there is of user
+		}
+	}
 	if usercmd.Is(args) {
 		if err := usercmd.Run(args, os.Stdin, stdout, stderr); err != nil {
 			return complain(stderr, err)
 		}
 		return exitOK
 	}
-	if len(args) >= 2 && args[0] == "alert" && args[1] == "test" {
-		args = args[2:]
-		if !slices.ContainsFunc(args, isHelp) {
-			return testAlerts(args, stdout, stderr)
+	if len(args) > 0 && args[0] == "alert" {
+		switch {
+		case len(args) == 1 || isHelp(args[1]):
+			printAlertHelp(stdout)
+			return exitOK
+		case args[1] != "test":
+			return complain(stderr, say.Usage(say.Shown("alert "+args[1])+": no such command; there is alert test, which sends one alert to each -alert-url"))
+		case !slices.ContainsFunc(args[2:], isHelp):
+			return testAlerts(args[2:], stdout, stderr)
 		}
+		args = args[2:]
 	}
 	given, err := parse(args)
 	if errors.Is(err, flag.ErrHelp) {

@@ -13,6 +13,7 @@ const helpHead = `weir sheds floods and slow attacks on event loops.
 Usage: weir [-flag value ...]
        weir user|token ...      accounts and tokens; weir user -help tells more
        weir alert test [-flag value ...]   send one alert to each -alert-url
+       weir help [user|token|alert]        this text, or that of a command
 
 Each flag may also be set by an environment variable (-idle-timeout is
 WEIR_IDLE_TIMEOUT) and by a line "idle-timeout 75s" of the file that -config
@@ -21,6 +22,17 @@ file. Sizes take B, KiB, MiB or GiB, durations Go's form: 500ms, 75s, 1h30m.
 Flags marked [listener] can also be given for one listener, as a parameter of
 its URL: -listen 'https://:8443?idle-timeout=5s'.
 `
+
+// printAlertHelp writes what the command alert can do.
+func printAlertHelp(w io.Writer) {
+	fmt.Fprint(w, `Whom to tell, and when, say the flags -alert-url, -alert-rule and
+-alert-secret-file; weir -help has all flags.
+
+  weir alert test [-flag value ...]
+        Send one alert to each -alert-url, and say what came of it. Flags,
+        environment and -config are read as at start.
+`)
+}
 
 // printHelp writes the answer to -help.
 func printHelp(w io.Writer) {

@@ -59,6 +59,32 @@ func TestAccountsHelp(t *testing.T) {
 	}
 }
 
+func TestHelpOfCommands(t *testing.T) {
+	for _, c := range []struct {
+		args   string
+		code   int
+		stdout string // its beginning
+		stderr string // all
+	}{
+		{"help", exitOK, helpHead, ""},
+		{"help user", exitOK, "Accounts and tokens are in", ""},
+		{"help user add", exitOK, "Accounts and tokens are in", ""},
+		{"help token", exitOK, "Accounts and tokens are in", ""},
+		{"help alert", exitOK, "Whom to tell", ""},
+		{"help alert test", exitOK, "Whom to tell", ""},
+		{"alert", exitOK, "Whom to tell", ""},
+		{"alert -help", exitOK, "Whom to tell", ""},
+		{"alert test -help", exitOK, helpHead, ""},
+		{"alert foo", exitUsage, "", "weir: \"alert foo\": no such command; there is alert test, which sends one alert to each -alert-url\n"},
+		{"help foo", exitUsage, "", "weir: foo: flags begin with a dash, commands are user, token, alert and help; -help lists them\n"},
+	} {
+		var out, errs bytes.Buffer
+		if code := run(strings.Fields(c.args), &out, &errs); code != c.code || !strings.HasPrefix(out.String(), c.stdout) || errs.String() != c.stderr {
+			t.Errorf("%s: %d\n%s%s", c.args, code, out.String(), errs.String())
+		}
+	}
+}
+
 func TestPrintConfig(t *testing.T) {
 	clean(t)
 	for name, args := range map[string][]string{

@@ -118,7 +118,7 @@ func parse(args []string) (given, error) {
 	case err != nil:
 		return nil, say.LineError(err, span)
 	case fs.NArg() > 0:
-		return nil, say.Usage(say.Shown(fs.Arg(0)) + ": flags begin with a dash, commands are user, token and alert test; -help lists them")
+		return nil, say.Usage(say.Shown(fs.Arg(0)) + ": flags begin with a dash, commands are user, token, alert and help; -help lists them")
 	}
 
 	all := &parser{given: given{}}

@@ -119,6 +119,8 @@ func TestAccountsSayWhatIsWrongInOneLine(t *testing.T) {
 		{"", "user add -users " + file, typed, `"user add": is followed by -users FILE [-scopes LIST] NAME; weir user -help tells more`},
 		{"", "user add -users " + file + " carol secret", typed, `"user add": is followed by -users FILE [-scopes LIST] NAME; weir user -help tells more`},
 		{"", "user del -users " + file + " -scopes x alice", typed, `-scopes: no such flag; -help lists them`},
+		{"", "user add -users " + file + " carol", other, "no password was given: type it at a terminal, or pipe it in as one line"},
+		{"\n", "user passwd -users " + file + " alice", other, "no password was given"},
 		{"short", "user add -users " + file + " carol", other, "the password must have at least 12 characters"},
 		{"correct horse battery\nstaple\n", "user add -users " + file + " carol", other, "the password must be one line of at most 1024 bytes"},
 		{strings.Repeat("x", 2000), "user add -users " + file + " carol", other, "a password is 1 to 1024 bytes"},

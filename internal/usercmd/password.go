@@ -29,6 +29,9 @@ func (call *invocation) verifier() (v accounts.Verifier, err error) {
 	if err != nil {
 		return v, err
 	}
+	if password == "" {
+		return v, errors.New("no password was given: type it at a terminal, or pipe it in as one line")
+	}
 	prepared, err := accounts.PreparePassword(password)
 	if err != nil {
 		return v, err
