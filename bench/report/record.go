@@ -87,7 +87,7 @@ func Parse(b []byte) (Record, error) {
 	var raw json.RawMessage
 	r := Record{Result: &raw}
 	if err := json.Unmarshal(b, &r); err != nil {
-		return Record{}, fmt.Errorf("read record: %w", err)
+		return Record{}, fmt.Errorf("read record: no record of bench, as -json writes them: %w", err)
 	}
 	var err error
 	switch r.Kind {
@@ -102,7 +102,7 @@ func Parse(b []byte) (Record, error) {
 	case "attack":
 		r.Result, err = result[attack.Result](raw)
 	default:
-		err = fmt.Errorf("kind %.40q: want siege, load or attack", r.Kind)
+		err = fmt.Errorf("no record of bench, as -json writes them: kind %.40q: want siege, load or attack", r.Kind)
 	}
 	if err != nil {
 		return Record{}, fmt.Errorf("read record: %w", err)
@@ -147,7 +147,11 @@ func Read(path string) (Record, error) {
 	if len(b) > maxRecordBytes {
 		return Record{}, fmt.Errorf("read record %s: more than %d MiB", path, maxRecordBytes>>20)
 	}
-	return Parse(b)
+	r, err := Parse(b)
+	if err != nil {
+		err = fmt.Errorf("%s: %w", path, err)
+	}
+	return r, err
 }
 
 // JSON returns the record as it stands in a file.

@@ -138,6 +138,9 @@ func (c *command) siege(ctx context.Context, args []string) error {
 	if err := writable(*file, *page); err != nil {
 		return err
 	}
+	if err := s.Reach(ctx); err != nil {
+		return err
+	}
 	lanes := 1
 	if s.Newcomers != nil {
 		lanes++
