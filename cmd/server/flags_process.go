@@ -14,7 +14,7 @@ var alertFlags = group{"Alerts", []row{
 		help:    "When to tell them: NAME=SUBJECT:NUMBER/WINDOW/COOLDOWN, such as sheds=shed:1000/10s/5m. Added to the rules that there are, or instead of the one with the same name; NAME=off takes one out. May be given several times; docs/operations.md has the subjects and the rules that there are"},
 	{name: "alert-secret-file", kind: text, unit: "FILE", check: checkPath,
 		setting: func(s *settings) any { return &s.alerts.secretFile },
-		help:    "A file with the secret, of 16 bytes at least, that alerts are signed with by HMAC-SHA-256. Without it they are not signed"},
+		help:    "A file with the secret, of 16 bytes at least, that alerts are signed with by HMAC-SHA-256; one that all users of the machine may read is refused. Without it they are not signed"},
 }}
 
 var processFlags = group{"Process", []row{

@@ -11,7 +11,7 @@ var tlsFlags = group{"TLS", []row{
 		help:    "A PEM file with a certificate and its chain, the certificate first. May be given several times, each with a -key, and then the name that a client asks for picks one; the first is for all other names. In one value commas stand between several. The files are read again when they change, and on SIGHUP"},
 	{name: "key", kind: files,
 		setting: func(s *settings) any { return &s.keys },
-		help:    "The PEM file with the private key of the -cert in the same place"},
+		help:    "The PEM file with the private key of the -cert in the same place. One that every user of the machine may read is warned of"},
 	{name: "tls-self-signed", kind: toggle, value: "false", setting: func(s *settings) any { return &s.selfSigned },
 		help: "Make a certificate at each start, for trials: for localhost and this machine's name, in memory only. Its fingerprint is printed"},
 	{name: "tls-min", kind: word, value: "1.2", words: []string{"1.2", "1.3"}, needs: scheme.TLS, when: (*settings).hasTLS,

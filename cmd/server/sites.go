@@ -99,6 +99,12 @@ func openSites(s *settings) (sites, error) {
 		if l.can(scheme.Frames) {
 			cfg.MaxFrame = int(l.limits.maxFrame)
 		}
+		if l.takesUploads() {
+			if err := storable(l.limits.up.dir, true); err != nil {
+				all.close()
+				return nil, notStorable(l, err)
+			}
+		}
 		site, err := static.New(cfg)
 		if err != nil {
 			all.close()
@@ -123,6 +129,9 @@ func checkSites(s *settings) error {
 				return fmt.Errorf("-listen %s: uploads: %w", say.Shown(l.text), root(err))
 			}
 			_ = dir.Close()
+			if err := storable(l.limits.up.dir, false); err != nil {
+				return notStorable(l, err)
+			}
 		}
 		l.limits.up = uploading{}
 	}

@@ -67,6 +67,37 @@ func TestUploadsAreWired(t *testing.T) {
 	}
 }
 
+func TestUploadsNeedADirectoryThatCanBeWritten(t *testing.T) {
+	clean(t)
+	if err := storable(t.TempDir(), true); err != nil {
+		t.Error(err)
+	}
+	if err := storable("/nosuch", true); err != nil {
+		t.Errorf("that it is not there is told by who opens it: %v", err)
+	}
+	if _, err := os.Stat("/proc/self"); err != nil {
+		t.Skip("no /proc")
+	}
+	s := mustResolve(t, "-listen=http://:1?uploads=/proc")
+	const want = "-listen http://:1?uploads=/proc: uploads: no file can be made in /proc: "
+	if _, err := openSites(s); err == nil || !strings.HasPrefix(err.Error(), want) {
+		t.Errorf("at start: %v", err)
+	}
+	if err := checkSites(s); err == nil || !strings.HasPrefix(err.Error(), want) {
+		t.Errorf("-check: %v", err)
+	}
+	if os.Geteuid() == 0 {
+		return // may write anywhere else
+	}
+	dir := t.TempDir()
+	if err := os.Chmod(dir, 0o555); err != nil {
+		t.Fatal(err)
+	}
+	if err := storable(dir, true); err == nil {
+		t.Error("a directory that is not to be written")
+	}
+}
+
 // What a source may store holds for all its addresses together, and comes back with time.
 func TestStoreBudget(t *testing.T) {
 	b := newStoreBudget(&uploading{rate: 1 << 20, burst: 1 << 30}, 32, 64)

@@ -1,9 +1,14 @@
 package main
 
 import (
+	"errors"
+	"fmt"
 	"net/netip"
+	"os"
 	"path/filepath"
 	"slices"
+
+	"golang.org/x/sys/unix"
 
 	static "weir/engine/service/files"
 	"weir/guard/bucket"
@@ -11,6 +16,7 @@ import (
 	"weir/guard/source"
 	"weir/internal/events"
 	"weir/internal/metrics"
+	"weir/internal/say"
 	"weir/internal/scheme"
 )
 
@@ -55,6 +61,48 @@ func (l *listener) checkUploads() string {
 		return "source-upload-burst must be at least max-upload, or the largest could never be stored"
 	}
 	return ""
+}
+
+// storable says what keeps files from being made in a directory, nil when nothing does or when it is there and is full. It
+// makes one without a name, and where the file system has none of those, when named says so, one with a name that is removed
+// again; else it asks for the permissions. What else is wrong with the directory is told by who opens it.
+func storable(dir string, named bool) error {
+	fd, err := unix.Open(dir, unix.O_TMPFILE|unix.O_WRONLY|unix.O_CLOEXEC, 0o600)
+	if err == nil {
+		return unix.Close(fd)
+	}
+	if errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.EISDIR) || errors.Is(err, unix.EINVAL) {
+		if !named {
+			return permitted(dir)
+		}
+		var f *os.File
+		if f, err = os.CreateTemp(dir, ".weir-can-be-written-*"); err == nil {
+			_ = f.Close()
+			return os.Remove(f.Name())
+		}
+	}
+	if err = root(err); errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) || errors.Is(err, unix.ENOENT) && !isDir(dir) || errors.Is(err, unix.ENOTDIR) {
+		return nil
+	}
+	return err
+}
+
+// permitted says what keeps files from being made in a directory, as far as it can be known without making one.
+func permitted(dir string) error {
+	var fs unix.Statfs_t
+	if err := unix.Statfs(dir, &fs); err == nil && (fs.Type == unix.PROC_SUPER_MAGIC || fs.Type == unix.SYSFS_MAGIC) {
+		return unix.EPERM // root's permissions do not tell
+	}
+	return unix.Faccessat(unix.AT_FDCWD, dir, unix.W_OK|unix.X_OK, unix.AT_EACCESS)
+}
+
+func isDir(path string) bool {
+	fi, err := os.Stat(path)
+	return err == nil && fi.IsDir()
+}
+
+func notStorable(l *listener, err error) error {
+	return fmt.Errorf("-listen %s: uploads: no file can be made in %s: %w; name a directory that this user may write to", say.Shown(l.text), say.Shown(l.limits.up.dir), err)
 }
 
 // storeBudget is what each source may store. It is the guard's bucket behind the one question that a service asks.

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"net/netip"
+	"os"
 	"slices"
 	"time"
 
@@ -39,6 +40,11 @@ func (s *settings) warnings(served []certs.Info) (list []warning) {
 				[]zap.Field{zap.String("listener", l.name)}})
 		}
 	}
+	for _, k := range s.keyFiles() {
+		if fi, err := os.Stat(k.path); err == nil && fi.Mode().Perm()&0o007 != 0 {
+			list = append(list, keyWarning(k.flag, k.path, fi.Mode().Perm()))
+		}
+	}
 	for _, c := range served {
 		if len(c.Names) == 0 {
 			list = append(list, namelessWarning(c))
@@ -55,6 +61,29 @@ func proxyWarning(listener string, p netip.Prefix) warning {
 	return warning{events.ProxyExposed,
 		fmt.Sprintf("-proxy-from %s at %s: whoever connects may claim any address, so limits of a source hold nobody: name your balancers only", p, listener),
 		[]zap.Field{zap.String("listener", listener), zap.String("network", p.String())}}
+}
+
+// keyFile is a private key that a flag names.
+type keyFile struct{ flag, path string }
+
+func (s *settings) keyFiles() (all []keyFile) {
+	for _, path := range s.keys {
+		all = append(all, keyFile{"-key", path})
+	}
+	for i := range s.listeners {
+		if r := &s.listeners[i].limits.relay; s.listeners[i].relays() && r.tls.key != "" && !slices.Contains(all, keyFile{"-to-key", r.tls.key}) {
+			all = append(all, keyFile{"-to-key", r.tls.key})
+		}
+	}
+	return all
+}
+
+// keyWarning is about a key that everybody may read or write. Its group may: many share keys that way. It is not refused, as
+// files of weir's own are, because keys come from other programs, with modes of theirs.
+func keyWarning(flag, path string, mode os.FileMode) warning {
+	return warning{events.KeyReadable,
+		fmt.Sprintf("%s %s: every user of this machine may read or write it (mode %04o): chmod 600 it", flag, say.Shown(path), mode),
+		[]zap.Field{zap.String("path", path)}}
 }
 
 func namelessWarning(c certs.Info) warning {

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -16,6 +17,14 @@ func TestWhatIsProbablyNotMeantIsWarnedOf(t *testing.T) {
 	dir := t.TempDir()
 	good, nameless := newPair(t, dir, "good", 1000*time.Hour, "a.example"), newPair(t, dir, "nameless", 1000*time.Hour)
 	over, ca := newPair(t, dir, "over", -time.Hour, "old.example"), newPair(t, dir, "ca", -time.Hour)
+	open := newPair(t, dir, "open", 1000*time.Hour, "a.example")
+	if err := os.Chmod(open.key, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	shared := newPair(t, dir, "shared", 1000*time.Hour, "a.example")
+	if err := os.Chmod(shared.key, 0o640); err != nil {
+		t.Fatal(err)
+	}
 	on := over.tls.Leaf.NotAfter.UTC().Format(time.DateOnly)
 	pair := func(p pair) string { return "-cert=" + p.cert + " -key=" + p.key }
 	acme := "-acme-domain=b.example -acme-cache=" + dir + "/acme"
@@ -30,6 +39,9 @@ func TestWhatIsProbablyNotMeantIsWarnedOf(t *testing.T) {
 		{"", nil, nil, "no TLS"},
 		{"-listen tcp://:0?to=127.0.0.1:1&to-tls=1&to-insecure=1", []string{"-to-insecure at tcp://:0: no certificate of a server is checked"}, []string{events.UpstreamInsecure}, "whoever is on the way"},
 		{https + " " + pair(nameless), []string{"the certificate in " + nameless.cert + " has no name in its subjectAltName"}, []string{events.CertificateNameless}, "no name"},
+		{https + " " + pair(open), []string{"-key " + open.key + ": every user of this machine may read or write it (mode 0644): chmod 600 it"}, []string{events.KeyReadable}, "a key for everybody"},
+		{https + " " + pair(shared), nil, nil, "one for a group"},
+		{"-listen tcp://:0?to=127.0.0.1:1&to-tls=1&to-cert=" + open.cert + "&to-key=" + open.key, []string{"-to-key " + open.key}, []string{events.KeyReadable}, "one to show to servers"},
 		{https + " " + pair(over), []string{"old.example expired on " + on}, nil, "expired"},
 		{https + " " + pair(nameless) + " " + pair(over), []string{nameless.cert, "old.example expired on " + on}, []string{events.CertificateNameless}, "two"},
 		{https + " -tls-self-signed -tls-client-ca=" + ca.cert, []string{"client CA ca expired on " + on}, nil, "an expired client CA"},

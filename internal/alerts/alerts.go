@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"go.uber.org/zap"
@@ -94,12 +96,31 @@ func prepare(cfg Config) (*Alerts, error) {
 	return a, nil
 }
 
-// ReadSecret reads what alerts are signed with: all of a file but line ends behind it. The error is one
-// line, without the secret.
+// mostSecret bounds what is read of a file.
+const mostSecret = 64 << 10
+
+// ReadSecret reads what alerts are signed with: all of a file but line ends behind it. Only a regular file is read, and only
+// one that nobody else may write, nor read but for its group: a service manager hands secrets over that way. The error is one line, without the secret.
 func ReadSecret(path string) ([]byte, error) {
-	b, err := os.ReadFile(path)
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // of a pipe, too, it is known what it is
 	if err != nil {
 		return nil, err
+	}
+	defer f.Close()
+	switch st, err := f.Stat(); {
+	case err != nil:
+		return nil, err
+	case !st.Mode().IsRegular():
+		return nil, errors.New("is no regular file")
+	case st.Mode().Perm()&0o027 != 0:
+		return nil, fmt.Errorf("others may read or write it (mode %04o): chmod 600 it", st.Mode().Perm())
+	}
+	b, err := io.ReadAll(io.LimitReader(f, mostSecret+1))
+	switch {
+	case err != nil:
+		return nil, err
+	case len(b) > mostSecret:
+		return nil, errors.New("is larger than 64 KiB")
 	}
 	secret := strings.TrimRight(string(b), "\r\n")
 	if len(secret) < minSecret {

@@ -156,6 +156,20 @@ func TestReadSecret(t *testing.T) {
 	if _, err := ReadSecret(path); err == nil || strings.Contains(err.Error(), "0123") {
 		t.Error(err)
 	}
+	os.WriteFile(path, []byte("0123456789abcdef\n"), 0o600)
+	for _, mode := range []os.FileMode{0o644, 0o660, 0o602} {
+		os.Chmod(path, mode)
+		if _, err := ReadSecret(path); err == nil || !strings.HasPrefix(err.Error(), "others may read or write it (mode 06") {
+			t.Errorf("%v: %v", mode, err)
+		}
+	}
+	os.Chmod(path, 0o440) // as LoadCredential= of systemd makes it
+	if _, err := ReadSecret(path); err != nil {
+		t.Error(err)
+	}
+	if _, err := ReadSecret(filepath.Dir(path)); err == nil || err.Error() != "is no regular file" {
+		t.Errorf("a directory: %v", err)
+	}
 	if _, err := ReadSecret(path + "x"); err == nil {
 		t.Error("no file")
 	}

@@ -53,6 +53,7 @@ const (
 	CertificateNotObtained  = "certificate_not_obtained"
 	CertificateDamaged      = "certificate_damaged"
 	CertificateNameless     = "certificate_nameless"
+	KeyReadable             = "key_readable"
 	CertificateExpires      = "certificate_expires"
 	ACMEAccount             = "acme_account"
 	ACMEPort                = "acme_port"
@@ -115,6 +116,7 @@ var Names = []Name{
 	{CertificateNotObtained, zapcore.ErrorLevel, "it was not; it is tried again"},
 	{CertificateDamaged, zapcore.WarnLevel, "one in -acme-cache cannot be used"},
 	{CertificateNameless, zapcore.WarnLevel, "one has no name that clients would accept"},
+	{KeyReadable, zapcore.WarnLevel, "others on this machine may read a private key"},
 	{CertificateExpires, zapcore.WarnLevel, "one is close to its end; as an error once it has expired"},
 	{ACMEAccount, zapcore.InfoLevel, "an account with the CA was made"},
 	{ACMEPort, zapcore.WarnLevel, "no listener is where the CA would look"},
