@@ -22,6 +22,16 @@ build: ## build bin/server and bin/bench
 	$(GO) build -o bin/server ./cmd/server
 	$(GO) build -o bin/bench ./cmd/bench
 
+PREFIX      ?= /usr/local
+DESTDIR     ?=
+
+.PHONY: install
+install: ## install what build made as weir and weir-bench below PREFIX (/usr/local): make install PREFIX=$HOME/.local
+	@test -x bin/server -a -x bin/bench || $(MAKE) --no-print-directory build # root need not have Go
+	install -d "$(DESTDIR)$(PREFIX)/bin"
+	install -m 755 bin/server "$(DESTDIR)$(PREFIX)/bin/weir"
+	install -m 755 bin/bench "$(DESTDIR)$(PREFIX)/bin/weir-bench"
+
 .PHONY: run
 run: build ## start the server with its defaults
 	exec bin/server
