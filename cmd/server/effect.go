@@ -61,6 +61,11 @@ var lacks = []lack{
 		rows: []string{"cert", "acme-domain", "tls-self-signed", "tls-client-ca", "tls-client-auth", "tls-min", "sni-strict",
 			"handshake-timeout", "source-handshake-rate", "source-handshake-burst", "max-handshakes", "handshake-queue"},
 		at: (*listener).isTLS},
+	atRate("source-conn-rate", "source-conn-burst", func(l *limits) int { return l.SourceConnRate }),
+	atRate("source-frame-rate", "source-frame-burst", func(l *limits) int { return l.SourceFrameRate }),
+	atRate("source-byte-rate", "source-byte-burst", func(l *limits) int { return l.SourceByteRate }),
+	atRate("conn-frame-rate", "conn-frame-burst", func(l *limits) int { return l.ConnFrameRate }),
+	atRate("conn-byte-rate", "conn-byte-burst", func(l *limits) int { return l.ConnByteRate }),
 	{flag: "acme-domain", says: "nothing is obtained without ",
 		rows: []string{"acme-email", "acme-directory", "acme-ca", "acme-cache"},
 		of:   func(s *settings) bool { return len(s.acme.Domains) > 0 }},
@@ -69,6 +74,12 @@ var lacks = []lack{
 		of:   func(s *settings) bool { return len(s.alerts.urls) > 0 }},
 	{flag: "log-to", says: "nothing is logged to a file without ", whole: "nothing is logged to a file without -log-to file:PATH; give it, or leave this out",
 		rows: []string{"log-max-size", "log-keep"}, of: (*settings).logsToFile},
+}
+
+// atRate is a rate without which there is no burst.
+func atRate(rate, burst string, of func(*limits) int) lack {
+	return lack{flag: rate, value: "NUMBER", says: "there is no limit to burst above without ", rows: []string{burst},
+		at: func(l *listener) bool { return of(&l.limits) > 0 }}
 }
 
 // lacksOf is what a flag does nothing without, nil when there is nothing of the kind.

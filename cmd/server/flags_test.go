@@ -149,6 +149,8 @@ func beside(name string) []string {
 		return []string{"-users=u", "-auth=required"}
 	case n.flag == "acme-domain":
 		return []string{"-listen=https://:1", "-acme-domain=a.example"}
+	case strings.HasSuffix(n.flag, "-rate"):
+		return []string{"-" + n.flag + "=1"}
 	case n.flag == "to-tls":
 		return []string{"-to=a.example:1", "-to-tls"}
 	case n.flag == "health":
@@ -216,6 +218,9 @@ func TestWhatDoesNothingIsRefused(t *testing.T) {
 			return
 		}
 		args := []string{"-" + r.name + "=" + three(r)[0]}
+		if n != nil && strings.HasSuffix(n.flag, "-rate") {
+			args = append(args, "-"+n.flag+"=0")
+		}
 		if r.name == "auth" { // required is never for nothing
 			args = []string{"-auth=optional", "-users=u", "-listen=frames://:1"}
 		}
@@ -354,6 +359,8 @@ func TestWrongInputIsOnePlainLine(t *testing.T) {
 		{[]string{"-names", "x"}, "", "-names: no name stands for its server without to=sni", 2, "names of what?"},
 		{[]string{"-log-keep", "3"}, "", "-log-keep: nothing is logged to a file without -log-to file:PATH", 2, "of no file"},
 		{[]string{"-log-to", "syslog", "-log-max-size", "1MiB"}, "", "-log-max-size: nothing is logged to a file", 2, "the same"},
+		{[]string{"-conn-frame-burst", "9"}, "", "-conn-frame-burst: there is no limit to burst above without -conn-frame-rate; give it, or leave this out", 2, "a burst of any number"},
+		{[]string{"-listen", "http://:1?source-byte-rate=0&source-byte-burst=1MiB"}, "", "source-byte-burst 1MiB: there is no limit to burst above without source-byte-rate=NUMBER", 2, "the same"},
 		{[]string{"-max-line", "9"}, "", "-max-line: it is for line:// and line+tls:// listeners only, and there is none; add one, or leave this out", 2, "nobody sends lines"},
 		{[]string{"-listen", "http://:1?to=a:1&max-header=128KiB"}, "", "max-header must be less than half of max-out", 2, "no head could be relayed"},
 		{[]string{"-listen", "tcp://:1?to=a:1&max-idle=1"}, "", "max-idle 1: is for http:// and https:// only", 2, "bytes are not requests"},
