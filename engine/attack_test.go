@@ -171,6 +171,41 @@ func TestOneAnswerForEachRequest(t *testing.T) {
 	}
 }
 
+// TestAnEarlyAnswerIsRead: who is answered and closed while there is much to send still, as with a large
+// body that nobody wants, is not reset in the middle of it, within its byte budgets.
+func TestAnEarlyAnswerIsRead(t *testing.T) {
+	for _, over := range []bool{false, true} {
+		e, addr := serve(t, handler{func(c service.Conn, cmd string) {
+			c.WriteString("early")
+			c.Close()
+		}}, 1000, func(c *Config) {
+			if over {
+				c.Listeners[0].ConnByteRate, c.Listeners[0].ConnByteBurst = 1<<20, 2<<20
+			}
+		})
+		c := dial(t, addr)
+		io.WriteString(c, "question\n")
+		var err error
+		for junk, i := make([]byte, 64<<10), 0; i < 128 && err == nil; i++ { // 8 MiB
+			_, err = c.Write(junk)
+		}
+		if over {
+			eventually(t, "it is cut above its budget", func() bool { return e.Snapshot().Shed[guard.ShedLinger] == 1 })
+			continue
+		}
+		if err != nil {
+			t.Error(err)
+		}
+		c.CloseWrite()
+		if b, err := io.ReadAll(c); string(b) != "early" || err != nil {
+			t.Errorf("%q, %v", b, err)
+		}
+		if n := e.Snapshot().Shed[guard.ShedLinger]; n != 0 {
+			t.Errorf("%d were cut", n)
+		}
+	}
+}
+
 // TestWhoGoesOnBehindItsRefusalIsCut: the answer to wrong bytes is given time to arrive, and what comes
 // behind them is thrown away, but not without end.
 func TestWhoGoesOnBehindItsRefusalIsCut(t *testing.T) {

@@ -82,6 +82,7 @@ const (
 	heldBack                    // the service has what it needs for now: nothing is served until it says so
 	pressing                    // the peer has sent more while it was held
 	resumed                     // it was, in the present wake
+	curt                        // lingering: not for long, as it was refused
 	gone                        // closed; the struct waits for reuse
 )
 

@@ -316,7 +316,7 @@ func (l *loop) unkeep(c *conn) {
 	c.in, c.inOff = nil, 0
 }
 
-// discard throws away what a peer sends after our FIN, up to a bound.
+// discard throws away what a peer sends after our FIN, up to a bound: RFC 9112 9.6.
 func (l *loop) discard(c *conn) {
 	n, errno := read(c.fd, l.buf)
 	if errno == unix.EAGAIN {
@@ -327,7 +327,8 @@ func (l *loop) discard(c *conn) {
 		return
 	}
 	l.count.bytesIn += uint64(n)
-	if c.inOff += n; c.inOff > lingerBytes {
+	over := l.g.Read(c.id, n).Wait > 0
+	if c.inOff += n; over || c.state&curt != 0 && c.inOff > lingerBytes {
 		l.drop(c, guard.ShedLinger)
 	}
 }

@@ -14,8 +14,9 @@ import (
 	"weir/guard/mono"
 )
 
-// lingerBytes is how much a peer may still send after our FIN before it is cut: enough for what
-// was under way when it was refused, so that the refusal is not lost to a reset.
+// lingerBytes is how much a peer that was refused may still send after our FIN before it is cut: enough for
+// what was under way, so that the refusal is not lost to a reset. One that has had an ordinary answer, such as
+// an early one to a large body, may send what its byte budgets allow.
 const lingerBytes = 256 << 10
 
 // refuse ends a connection with an answer in its protocol's words, where that has any.
@@ -27,7 +28,7 @@ func (l *loop) refuse(c *conn, r guard.Reason, why service.Refusal) {
 		l.end(c, r.Level() != guard.Normal)
 		return
 	}
-	c.state |= closing | politely
+	c.state |= closing | politely | curt
 }
 
 // decline answers the frame that was decoded last with a refusal and reports that the connection goes
@@ -63,7 +64,7 @@ func (l *loop) fault(c *conn, f codec.Fault) {
 		l.end(c, true)
 		return
 	}
-	c.state |= closing | politely
+	c.state |= closing | politely | curt
 }
 
 // alertFor is the TLS alert for a fault of a ClientHello.
