@@ -6,11 +6,20 @@
 // the guard, so nothing on the way of a frame takes a lock. Why connections are our own, in the place of
 // gnet.Run, and how a loop waits: decisions 0001 and 0022.
 //
-// Where to look: listen.go binds, accept.go lets in, opening.go takes what comes before the first
-// frame (PROXY header, ClientHello), shake.go has TLS handshakes computed, secure.go decrypts, read.go
-// serves, drip.go lets slow bytes gather, write.go answers, shed.go ends, stop.go stops, work.go is
-// for what may block; dial.go connects to servers behind, upstream.go is such a connection, upbytes.go what goes over it,
-// upends.go how it ends, relay.go and splice.go pass bytes on unseen. conn.go and loop.go are the nouns.
+// Where to look:
+//
+//	loop, conn                 the two nouns: a loop waits and hands events on, a connection is what it hands them to
+//	listen, accept             binding; letting in
+//	opening, shake, secure     what comes before the first frame (PROXY header, ClientHello); TLS handshakes, which workers
+//	                           compute; decrypting and encrypting
+//	read, drip                 serving what has arrived; letting slow bytes gather in the kernel
+//	write, pull                answers that are queued; answers that are pulled from a source as the peer reads
+//	shed, tell, stop           how connections end; how that is told of; how a loop ends
+//	dial, upstream             connecting to servers behind, and such a connection: upbytes (what goes over it), upends (how
+//	                           it ends), uptls (TLS to it), park (kept for the next client), waits (how long it may be silent)
+//	relay, splice              passing bytes on unseen; hold keeps a client while its answer is made elsewhere
+//	work, timers, buffers, sys the worker pool; what is due when; pooled buffers; system calls
+//	config, counters, snapshot what it is told, what it counts, and how others read that
 package engine
 
 import (

@@ -21,7 +21,7 @@ const (
 	turnTimers  = 64                   // deadlines looked at before sockets have their turn again
 	turnTime    = time.Millisecond     // for what earlier turns left over, before sockets have theirs
 	turnAccepts = 64                   // connections taken from one listener before the others have their turn
-	yieldAfter  = 4 * time.Millisecond // Go's scheduler has a turn when it had none for so long: decision 0022
+	schedAfter  = 4 * time.Millisecond // Go's scheduler has a turn when it had none for so long: decision 0022
 	tick        = 1 << 24 * time.Nanosecond
 )
 
@@ -68,7 +68,7 @@ type loop struct {
 	timers     timers
 	again      []turn    // connections with units left over from their turn, in order
 	spareTurns []turn    // the other array of again
-	yielded    mono.Time // when Go's scheduler last had its turn
+	scheduled  mono.Time // when Go's scheduler last had its turn
 	handed     bool      // another goroutine was given something to do
 	soon       bool      // something was left over: the timer is to ring at once
 	due        func(guard.ID, guard.Reason)
@@ -94,7 +94,7 @@ type turn struct {
 // run serves until the loop is told to stop.
 func (l *loop) run() (err error) {
 	for !l.stopped && err == nil {
-		err = l.turn()
+		err = l.round()
 	}
 	l.release()
 	l.e.snapMu.Lock()
@@ -103,12 +103,12 @@ func (l *loop) run() (err error) {
 	return err
 }
 
-// turn waits and handles what has come, under one reading of the clock. Go's scheduler has its turn before,
+// round waits and handles what has come, under one reading of the clock. Go's scheduler has its turn before,
 // when somebody was given work that may be next on this processor, and every few milliseconds: it takes a
 // goroutine that it has not seen for 10 ms for one that hogs its processor, and goes after it.
-func (l *loop) turn() error {
-	if now := l.g.Now(); l.handed || now > l.yielded.Add(yieldAfter) {
-		l.handed, l.yielded = false, now
+func (l *loop) round() error {
+	if now := l.g.Now(); l.handed || now > l.scheduled.Add(schedAfter) {
+		l.handed, l.scheduled = false, now
 		runtime.Gosched()
 	}
 	n, err := l.p.Wait()
@@ -116,6 +116,11 @@ func (l *loop) turn() error {
 		return err
 	}
 	l.g.Turn(mono.Now())
+	if n > 1 {
+		for i := range n {
+			l.warm(i)
+		}
+	}
 	for i := 0; i < n && !l.stopped; i++ {
 		fd, ev := l.p.At(i)
 		if fd < 0 {
@@ -126,6 +131,15 @@ func (l *loop) turn() error {
 	}
 	l.arm()
 	return nil
+}
+
+// warm fetches what the guard will need for the i-th event, while there are others to be served.
+func (l *loop) warm(i int) {
+	if fd, _ := l.p.At(i); fd >= 0 && fd < len(l.byFD) {
+		if c := l.byFD[fd]; c != nil {
+			l.g.Warm(c.id)
+		}
+	}
 }
 
 // task runs what another goroutine wants done.
@@ -170,17 +184,17 @@ func (l *loop) wake(c *conn, ev uint32) {
 	gen := c.gen
 	l.enter(c)
 	defer l.leave(c, gen)
-	if c.wants&wantWrite != 0 && ev&(unix.EPOLLOUT|unix.EPOLLERR|unix.EPOLLHUP) != 0 {
+	if c.wants&wantWrite != 0 && ev&(epoll.Out|epoll.Err|epoll.Hup) != 0 {
 		l.writable(c)
 		l.unhold(c, gen)
 	}
 	if c.gen != gen || c.state&gone != 0 {
 		return
 	}
-	if ev&(unix.EPOLLIN|unix.EPOLLPRI|unix.EPOLLERR|unix.EPOLLHUP) != 0 {
+	if ev&(epoll.In|epoll.Err|epoll.Hup) != 0 {
 		if c.wants&wantRead != 0 {
 			l.readable(c)
-		} else if ev&(unix.EPOLLERR|unix.EPOLLHUP) != 0 && c.wants&wantWrite == 0 && (c.up == nil || socketError(c.fd) != 0) {
+		} else if ev&(epoll.Err|epoll.Hup) != 0 && c.wants&wantWrite == 0 && (c.up == nil || socketError(c.fd) != 0) {
 			l.drop(c, guard.OK) // both directions are down and nothing can be learnt by a call
 		}
 	}

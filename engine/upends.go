@@ -143,4 +143,5 @@ var failReasons = [service.Ends]guard.Reason{
 	service.EndSilent: guard.ShedUpstreamSilent, service.EndBusy: guard.ShedWork, service.EndIdle: guard.ShedUpstreamReset,
 	service.EndDescriptors: guard.ShedDescriptors, service.EndPorts: guard.ShedUpstreamConnect, service.EndReset: guard.ShedUpstreamReset, service.EndStalled: guard.ShedUpstreamStall,
 	service.EndGarbled: guard.ShedUpstreamReset, service.EndUnasked: guard.ShedUpstreamReset, service.EndNoRoute: guard.ShedNoRoute,
+	service.EndTooLarge: guard.ShedOutput,
 }

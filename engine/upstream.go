@@ -101,17 +101,17 @@ func (l *loop) upstreamEvent(u *upstream, ev uint32) {
 		return
 	}
 	c, gen := u.c, u.gen
-	if u.wants&wantWrite != 0 && ev&(unix.EPOLLOUT|unix.EPOLLERR|unix.EPOLLHUP) != 0 {
+	if u.wants&wantWrite != 0 && ev&(epoll.Out|epoll.Err|epoll.Hup) != 0 {
 		if l.upstreamWritable(u); u.gen != gen || u.c != c {
 			return
 		}
 	}
-	if ev&(unix.EPOLLIN|unix.EPOLLPRI|unix.EPOLLERR|unix.EPOLLHUP) == 0 {
+	if ev&(epoll.In|epoll.Err|epoll.Hup) == 0 {
 		return
 	}
 	if u.wants&wantRead != 0 {
 		l.upstreamReadable(u)
-	} else if ev&(unix.EPOLLERR|unix.EPOLLHUP) != 0 && u.wants&wantWrite == 0 && socketError(u.fd) != 0 {
+	} else if ev&(epoll.Err|epoll.Hup) != 0 && u.wants&wantWrite == 0 && socketError(u.fd) != 0 {
 		l.lost(u, service.EndReset) // without an error both have finished, and what was sent waits
 	}
 }

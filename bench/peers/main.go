@@ -41,7 +41,7 @@ type options struct {
 }
 
 const help = `Measures weir beside other servers, interleaved over several rounds: medians, spread and ratios.
-All of it with the defaults takes about 35 minutes: 15 for three rounds of cost and memory, 20 for a round of sieges.
+All of it with the defaults takes about 40 minutes: 15 for three rounds of cost and memory, 25 for a round of sieges.
 
 usage: peers [flags]
 

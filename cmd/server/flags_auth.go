@@ -41,5 +41,5 @@ var authFlags = group{"Authentication", []row{
 		help:    "Attempts a minute at one account that may fail, of all sources together that have not logged in to it of late"},
 	{name: "auth-account-burst", kind: count, value: "30", min: 1, max: 1_000_000, when: (*settings).hasAuth,
 		setting: func(s *settings) any { return &s.attempts.Account.Burst },
-		help:    "Attempts of those that may fail at once"},
+		help:    "Attempts at one account that may fail at once, of all sources that have not logged in to it of late"},
 }}

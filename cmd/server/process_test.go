@@ -237,7 +237,7 @@ func TestProcessServesAndStops(t *testing.T) {
 		t.Errorf("readyz: %d", status)
 	}
 	s.signal(t, syscall.SIGHUP)
-	s.wait(t, "SIGHUP: there are no certificates to read again")
+	s.wait(t, "SIGHUP: there is nothing that is read again")
 	s.signal(t, syscall.SIGTERM)
 	if code := s.end(t, 3*time.Second); code != 0 {
 		t.Errorf("exit code %d:\n%s", code, s.text())

@@ -55,23 +55,23 @@ type process struct {
 
 	adminListener net.Listener
 	id            *identity
-	at            sites
-	behind        pools
-	in            *doors
+	sites         sites
+	pools         pools
+	doors         *doors
 	alarm         *alerts.Alerts
 	engine        *engine.Engine
 
 	baseFiles int // descriptors that are open without a client
 	sampler   *metrics.Sampler
-	last      atomic.Pointer[engine.Snapshot] // that the watcher took: another one a second would take its lags from it
+	last      atomic.Pointer[engine.Snapshot] // the newest that the watcher took. Alerts read it too: to take another would reset the greatest lags that it tells
 	stopping  atomic.Bool
 	admin     *admin.Server
 	watcher   *events.Watcher
 	expiry    *expiryWatch
 }
 
-// open opens all that s names, files, directories and addresses, but for the listeners', which start binds. What it has
-// opened when it fails is for close.
+// open opens all that s names: files, directories, and addresses, which are bound and not accepted from before
+// start. What it has opened when it fails is for close.
 func (p *process) open(stderr io.Writer) (err error) {
 	s := p.settings
 	output, reopen, err := openOutput(s, stderr)
@@ -94,25 +94,25 @@ func (p *process) open(stderr io.Writer) (err error) {
 		return err
 	}
 	p.onClose(p.id.close)
-	if p.at, err = openSites(s); err != nil {
+	if p.sites, err = openSites(s); err != nil {
 		return err
 	}
-	p.onClose(p.at.close)
-	if p.behind, err = openPools(s, p.log); err != nil {
+	p.onClose(p.sites.close)
+	if p.pools, err = openPools(s, p.log); err != nil {
 		return err
 	}
-	p.onClose(p.behind.close)
-	if p.in, err = openDoors(s, p.log); err != nil {
+	p.onClose(p.pools.close)
+	if p.doors, err = openDoors(s, p.log); err != nil {
 		return err
 	}
-	p.onClose(p.in.close)
+	p.onClose(p.doors.close)
 	if p.alarm, err = openAlerts(s, p.log); err != nil {
 		return err
 	}
 	if p.alarm != nil {
 		p.onClose(func() { p.alarm.Close(alertPatience) })
 	}
-	p.engine, err = engine.New(wire(s, p.id, p.at, p.behind, p.in, both(p.recorder.Tell, p.alarm)))
+	p.engine, err = engine.New(wire(s, p.id, p.sites, p.pools, p.doors, both(p.recorder.Tell, p.alarm)))
 	return err
 }
 
@@ -125,7 +125,7 @@ func (p *process) close() {
 	}
 }
 
-// start binds the listeners, and begins to serve, to watch and to tell.
+// start begins to accept, to serve, to watch and to tell.
 func (p *process) start() error {
 	p.baseFiles = openFiles(len(p.settings.listeners)*p.settings.engine.Loops+16, 0)
 	if err := p.engine.Start(); err != nil {
@@ -149,8 +149,8 @@ func (p *process) serveAdmin() {
 	p.admin = admin.Serve(p.adminListener, admin.Config{
 		Gatherer: metrics.Registry(metrics.Sources{
 			Sampler: p.sampler, Config: p.engine.Config(), Tables: func() metrics.Tables { return tables(p.engine.Guard()) },
-			EventsLost: p.recorder.Dropped, LogLinesLost: p.sink.Dropped, Certificates: p.id.expiries, Files: p.at.stats,
-			Upstreams: func() []metrics.Upstream { return p.behind.upstreams(p.settings) }, HTTPRelay: p.behind.http,
+			EventsLost: p.recorder.Dropped, LogLinesLost: p.sink.Dropped, Certificates: p.id.expiries, Files: p.sites.stats,
+			Upstreams: func() []metrics.Upstream { return p.pools.upstreams(p.settings) }, HTTPRelay: p.pools.http,
 			Alerts:     func() metrics.Alerts { return alertStats(p.alarm) },
 			SpeaksHTTP: p.settings.speaksHTTP,
 			Version:    b.version, Revision: b.revision, GoVersion: b.golang,
@@ -189,7 +189,7 @@ func (p *process) watch() {
 		if now == nil {
 			now = &engine.Snapshot{} // the first second
 		}
-		return reading(p.settings, *now, p.recorder.Dropped(), openFiles(p.baseFiles, now.Conns), p.behind)
+		return reading(p.settings, *now, p.recorder.Dropped(), openFiles(p.baseFiles, now.Conns), p.pools)
 	})
 }
 

@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"syscall"
 	"time"
 
@@ -18,28 +20,31 @@ const sameSignal = 250 * time.Millisecond
 
 // reload opens the log again, and reads certificates and accounts, as SIGHUP asks for. What changed is logged by hooks.
 func (p *process) reload() {
+	var again []string
+	var changed bool
+	var wrong error
 	if p.reopenLog != nil {
 		_ = p.reopenLog() // what cannot be written is counted
+		again = append(again, "the log")
 	}
-	id, in, log := p.id, p.in, p.log
-	if in != nil {
-		_, _ = in.store.Reload() // it tells of both
+	if p.id != nil {
+		changed, wrong = p.id.store.Reload()
+		again = append(again, "certificates")
+	}
+	if p.doors != nil {
+		new, err := p.doors.store.Reload()
+		changed, wrong = changed || new, errors.Join(wrong, err)
+		again = append(again, "accounts")
 	}
 	event := zap.String("event", events.Signal)
+	list := strings.Join(again, ", ")
 	switch {
-	case id == nil && in == nil:
-		log.Info("SIGHUP: there are no certificates to read again; restart to change anything else", event)
-		return
-	case id == nil:
-		log.Info("SIGHUP: accounts were read again; restart to change anything else", event)
-		return
-	}
-	changed, err := id.store.Reload()
-	switch {
-	case err != nil:
-		log.Error("SIGHUP: certificates were read again, not all of them could be", event, zap.Bool("changed", changed))
+	case list == "":
+		p.log.Info("SIGHUP: there is nothing that is read again; restart to change anything", event)
+	case wrong != nil:
+		p.log.Error("SIGHUP: read again, not all of it could be: "+list, event, zap.Bool("changed", changed))
 	default:
-		log.Info("SIGHUP: certificates were read again; restart to change anything else", event, zap.Bool("changed", changed))
+		p.log.Info("SIGHUP: read again: "+list+"; restart to change anything else", event, zap.Bool("changed", changed))
 	}
 }
 

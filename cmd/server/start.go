@@ -24,7 +24,7 @@ func (p *process) tellStart() {
 	}
 	for i, l := range p.engine.Snapshot().Listeners {
 		service := l.Service
-		if site := p.at[l.Name]; site != nil {
+		if site := p.sites[l.Name]; site != nil {
 			service += ofDirectories(site)
 		}
 		sum.listeners = append(sum.listeners, served{name: l.Name, url: s.listeners[i].boundURL(l.Address), service: service})

@@ -49,7 +49,7 @@ func TestHelloInSeveralRecords(t *testing.T) {
 	for _, n := range []int{1, 2, 3, 4, 5, 7, 64} {
 		in := every(n, plain)
 		want := fmt.Sprintf("%s to %d", plainWants, len(in))
-		sameHoweverSplit(t, 0, in, want, fmt.Sprintf("records of %d (threat 46)", n))
+		sameHoweverSplit(t, 0, in, want, fmt.Sprintf("records of %d", n))
 		for i := range len(in) {
 			if got, _ := feed(t, 0, in[:i]); got != "more" {
 				t.Errorf("records of %d cut at %d: %s", n, i, got)
@@ -74,8 +74,8 @@ func TestRefusedFromTheHeaders(t *testing.T) {
 		max      int
 		why      string
 	}{
-		{"G", notTLS, 0, "plain HTTP (threat 48)"},
-		{"\x80", notTLS, 0, "an SSLv2 hello (threat 48)"},
+		{"G", notTLS, 0, "plain HTTP"},
+		{"\x80", notTLS, 0, "an SSLv2 hello"},
 		{"\x15", notTLS, 0, "an alert"},
 		{"\x17", notTLS, 0, "application data"},
 		{"\x00", notTLS, 0, "garbage"},
@@ -90,13 +90,13 @@ func TestRefusedFromTheHeaders(t *testing.T) {
 		{"\x16\x03\x01\x20\x00\x01\x00\x00\x00", bad, 0, "an empty hello"},
 		{"\x16\x03\x01\x20\x00\x01\x00\x00\x25", bad, 0, "a hello too short to be one"},
 		{"\x16\x03\x01\x20\x00\x01\x00\x3f\xfd", tooLarge, 0, "Max + 1 with its header"},
-		{"\x16\x03\x01\x20\x00\x01\xff\xff\xff", tooLarge, 0, "16 MiB, from the header alone (threat 47)"},
+		{"\x16\x03\x01\x20\x00\x01\xff\xff\xff", tooLarge, 0, "16 MiB, from the header alone"},
 		{"\x16\x03\x01\x20\x00\x01\x00\x1f\xfd", tooLarge, 8192, "Max + 1"},
 		{"\x16\x03\x01\x20\x01", tooLarge, 8192, "a record larger than Max"},
 		{records("\x01") + records("\x00") + "\x16\x03\x01\x20\x00\x40\x00", tooLarge, 0, "a header in three records"},
 		{records("\x01\x00\x10\x00") + "\x15\x03\x01\x00\x02", bad, 0, "an alert inside the hello"},
 		{records("\x01\x00\x10\x00") + "\x16\x02\x01\x00\x02", bad, 0, "another version inside the hello"},
-		{records("\x01\x00\x10\x00") + "\x16\x03\x01\x00\x00", bad, 0, "an empty record inside the hello (threat 47)"},
+		{records("\x01\x00\x10\x00") + "\x16\x03\x01\x00\x00", bad, 0, "an empty record inside the hello"},
 		{records("\x01") + "\x14\x03\x01\x00\x01", bad, 0, "change_cipher_spec inside the message's header"},
 		{records("\x01\x00\x10\x00"+strings.Repeat("x", 1020)) + "\x16\x03\x01\x3c\x01", tooLarge, 0, "the second record goes past Max"},
 	} {

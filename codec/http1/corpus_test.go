@@ -63,7 +63,7 @@ var wrong = []struct {
 	fault codec.Fault
 	why   string
 }{
-	// Not HTTP/1.1 at all (threat 35).
+	// Not HTTP/1.1 at all.
 	{"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", codec.BadRequestLine, "a TLS hello on the plain port"},
 	{"\x80\x2e\x01\x03\x01", codec.BadRequestLine, "an SSLv2 hello"},
 	{"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", codec.BadTarget, "the HTTP/2 preface: * is for OPTIONS"},
@@ -97,7 +97,7 @@ var wrong = []struct {
 	{"GET / HTTP/1.1\rHost: a\r\n\r\n", codec.BadLineEnd, "bare CR"},
 	{"GET / HTTP/1.1\r\r\n", codec.BadLineEnd, "CR CR LF"},
 	{"GET /" + strings.Repeat("a", 64) + " HTTP/1.1\r\n", codec.TargetTooLong, "MaxTarget + 1"},
-	{"GET /" + strings.Repeat("a", 5000), codec.TargetTooLong, "a target that never ends (threat 29)"},
+	{"GET /" + strings.Repeat("a", 5000), codec.TargetTooLong, "a target that never ends"},
 
 	// Targets.
 	{"GET /a\x00 HTTP/1.1\r\n", codec.BadTarget, "NUL"},
@@ -124,7 +124,7 @@ var wrong = []struct {
 	{"CONNECT a: HTTP/1.1\r\n", codec.BadTarget, "9112 3.2.3: the port is needed"},
 	{"CONNECT http://a:80 HTTP/1.1\r\n", codec.BadTarget, "CONNECT takes the authority-form"},
 
-	// Fields (threats 27, 29).
+	// Fields.
 	{get + "a: b\n\r\n", codec.BadLineEnd, "bare LF"},
 	{get + "\n", codec.BadLineEnd, "bare LF ends the head"},
 	{get + "a\n", codec.BadLineEnd, "bare LF in a name"},
@@ -152,7 +152,7 @@ var wrong = []struct {
 	{get + strings.Repeat("n", 1<<20), codec.HeadTooLarge, "a name of 1 MiB"},
 	{get + "x: " + strings.Repeat("v", 256-16-9-5-2+1) + "\r\n\r\n", codec.HeadTooLarge, "MaxHead + 1"},
 
-	// Host (threat 30).
+	// Host.
 	{"GET / HTTP/1.1\r\n\r\n", codec.BadHost, "missing"},
 	{"GET http://a/ HTTP/1.1\r\n\r\n", codec.BadHost, "missing, with an absolute target"},
 	{get + "Host: a\r\n\r\n", codec.BadHost, "twice, even if equal"},
@@ -177,7 +177,7 @@ var wrong = []struct {
 	{"GET http://a/ HTTP/1.1\r\nHost: a:80\r\n\r\n", codec.BadHost, "disagrees in the port"},
 	{"CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n", codec.BadHost, "disagrees with the target"},
 
-	// Lengths (threat 25).
+	// Lengths.
 	{post + "Content-Length: 1\r\nContent-Length: 1\r\n\r\n", codec.BadLength, "twice, even if equal"},
 	{post + "Content-Length: 1\r\nContent-length: 2\r\n\r\n", codec.BadLength, "twice"},
 	{post + "Content-Length: 1,1\r\n\r\n", codec.BadLength, "a list"},
@@ -201,7 +201,7 @@ var wrong = []struct {
 	{post + "Content-Length: 21\r\n\r\n", codec.BodyTooLarge, "MaxBody + 1, before a byte of it"},
 	{post + "Content-Length: 21\r\nExpect: 100-continue\r\n\r\n", codec.BodyTooLarge, "no 100 for what is refused anyway"},
 
-	// Codings (threat 26).
+	// Codings.
 	{post + "Transfer-Encoding: xchunked\r\n\r\n", codec.BadCoding, "another coding"},
 	{post + "Transfer-Encoding: chunked, identity\r\n\r\n", codec.BadCoding, "a list"},
 	{post + "Transfer-Encoding: gzip, chunked\r\n\r\n", codec.BadCoding, "a list"},
@@ -227,7 +227,7 @@ var wrong = []struct {
 	{post + "Expect:\r\n\r\n", codec.BadExpect, "empty"},
 	{post + "Trailer: a, Content-Length\r\n\r\n", codec.BadField, "9110 6.5.1"},
 
-	// Chunks (threat 28).
+	// Chunks.
 	{chunked + "\r\n", codec.BadChunk, "no size"},
 	{chunked + ";a\r\n", codec.BadChunk, "no size"},
 	{chunked + "g\r\n", codec.BadChunk, "no digit"},
@@ -257,7 +257,7 @@ var wrong = []struct {
 	{chunked + strings.Repeat("1;abc\r\nx\r\n", 4), codec.BadChunk, "extensions add up"},
 	{chunked + strings.Repeat("1;\r\nx\r\n", 13), codec.BadChunk, "empty ones too"},
 
-	// Trailers (threat 28).
+	// Trailers.
 	{chunked + "0\r\na: b\n\r\n", codec.BadTrailer, "bare LF"},
 	{chunked + "0\r\n\n", codec.BadTrailer, "bare LF at the end"},
 	{chunked + "0\r\n\rx", codec.BadTrailer, "bare CR at the end"},

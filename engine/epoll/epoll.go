@@ -22,8 +22,8 @@ const (
 // most is how many events one Wait reports: what a loop does before it looks at the clock again.
 const most = 64
 
-// Poller watches descriptors for one loop. Its zero value is of no use, see Open. On the loop's goroutine
-// only, but Do and, when nobody can call Do any more, Close.
+// Poller watches descriptors for one loop. Its zero value is of no use, see Open. All methods are for the
+// loop's goroutine, but Do, which any may call. Close only when no Do can follow.
 type Poller struct {
 	fd, wakeFD int
 	events     [most]unix.EpollEvent

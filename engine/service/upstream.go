@@ -92,12 +92,13 @@ const (
 	EndGarbled            // the server has said what is not its protocol
 	EndNoRoute            // the service knows of no server for what the client asks
 	EndUnasked            // the server has said something before it can have been asked: parked, or just adopted
+	EndTooLarge           // what is to be passed on to the client is larger than can be held for it
 	Ends                  // their number
 )
 
 // String is a short word for metrics and logs.
 func (e Ending) String() string {
-	return [Ends]string{"none", "eof", "no-upstream", "refused", "unreachable", "timeout", "descriptors", "ports", "reset", "stalled", "silent", "tls", "busy", "idle", "garbled", "no-route", "unasked"}[e]
+	return [Ends]string{"none", "eof", "no-upstream", "refused", "unreachable", "timeout", "descriptors", "ports", "reset", "stalled", "silent", "tls", "busy", "idle", "garbled", "no-route", "unasked", "too-large"}[e]
 }
 
 // Before reports whether it was over before the server had taken a byte: then another one may be

@@ -43,7 +43,7 @@ func (c *signingConn) Write(p []byte) {
 			n := binary.BigEndian.Uint32(c.buf)
 			if n > uint32(c.max) {
 				c.dead = true
-				c.Conn.Fail(service.EndReset, "")
+				c.Conn.Fail(service.EndTooLarge, "")
 				return
 			}
 			want += int(n)

@@ -9,7 +9,7 @@ import (
 
 // maxRanges is how many ranges one request may ask for; with more it gets the whole file. Their sum may
 // not exceed the file either, so no request makes more of a file than there is, but for 150 bytes of
-// framing a part (CVE-2011-3192, threats 32).
+// framing a part (CVE-2011-3192).
 const maxRanges = 16
 
 // span is a part of a file: from ≤ its bytes < to.
