@@ -213,7 +213,7 @@ func (l *loop) want(c *conn) {
 	if c.state&(heldBack|pressing|eof) == heldBack {
 		w |= c.wants & wantRead // likewise: most clients wait for the answer
 	}
-	if c.state&(choked|eof) == choked && c.up != nil && !c.up.pressed {
+	if c.state&(choked|pressing|eof) == choked && c.up != nil && !c.up.pressed {
 		w |= c.wants & wantRead // most upstreams connect, and drain, before more comes
 	}
 	if w == c.wants {
