@@ -18,8 +18,8 @@ type Limits struct {
 	guard.Limits
 	// MaxOut is the number of outbound bytes held for one connection, beside what the kernel
 	// took. At half of it the connection is not served any further until its peer reads. 4 KiB
-	// to 1 GiB, default 64 KiB (nginx 64 KiB, Envoy 1 MiB). Too low makes large answers crawl, too
-	// high lets slow readers hold memory. ShedOutput, ShedSlowReader.
+	// to 1 GiB, default 128 KiB: half of it is one read (nginx 64 KiB, Envoy 1 MiB). Too low makes large
+	// answers crawl, too high lets slow readers hold memory. ShedOutput, ShedSlowReader.
 	MaxOut int
 	// MaxRefusals is the number of frames in a row that may be refused for a rate before the
 	// connection is ended, where its service can refuse one and go on (service.Decliner: HTTP, by 429).
@@ -31,7 +31,7 @@ type Limits struct {
 
 // DefaultLimits are the guard's, MaxOut and MaxRefusals.
 func DefaultLimits() Limits {
-	return Limits{Limits: guard.DefaultLimits(), MaxOut: 64 << 10, MaxRefusals: 100}
+	return Limits{Limits: guard.DefaultLimits(), MaxOut: 128 << 10, MaxRefusals: 100}
 }
 
 // Listener is one address that the engine serves.

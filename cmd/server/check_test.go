@@ -54,7 +54,7 @@ var postureCases = []struct {
 	{row: "R1", args: "-listen=tcp://:1?to=unix:/x -listen=http://:2", state: posture.Weak, part: "relayed unread", at: "tcp://:1", why: "a choice, whoever reaches it"},
 	{row: "R1", args: "-listen=tcp://:1?to=unix:/x", state: posture.Off, part: "relayed unread", at: "tcp://:1"},
 
-	{row: "R2", args: "-listen=http://:1", state: posture.On, part: "max-buffered 2GiB, max-out 64KiB; 1.5 GiB of memory at worst, of 8.0 GiB"},
+	{row: "R2", args: "-listen=http://:1", state: posture.On, part: "max-buffered 2GiB, max-out 128KiB; 2.0 GiB of memory at worst, of 8.0 GiB"},
 	{row: "R2", args: "-max-buffered=0", state: posture.Weak, part: "has no bound", why: "on loopback only"},
 	{row: "R2", args: "-max-buffered=0 -listen=http://[::1]:1 -listen=frames://192.0.2.1:1", state: posture.Weak, part: "has no bound", fails: true},
 	{row: "R2", args: "-max-buffered=9GiB -listen=http://:1", state: posture.Weak, part: "may hold 9.0 GiB, and the process may use 8.0 GiB", fails: true},
@@ -91,7 +91,7 @@ var postureCases = []struct {
 	{row: "R4", args: "-listen=http://unix:/x?source-conns=0 -listen=http://:1", state: posture.On, part: "max-unproven 9956", why: "peers on a unix socket are no sources"},
 	{row: "R4", args: "-listen=http://:1 -profile=bench", state: posture.Weak, part: "take all places", fails: true, at: "http://:1"},
 
-	{row: "R5", args: "-listen=http://:1", state: posture.On, part: "max-header 16KiB, max-body 1MiB, max-out 64KiB"},
+	{row: "R5", args: "-listen=http://:1", state: posture.On, part: "max-header 16KiB, max-body 1MiB, max-out 128KiB"},
 	{row: "R5", args: "-listen=http://:1 -max-body=0", state: posture.Weak, part: "body may be endless", at: "http://:1", fails: true},
 	{row: "R5", args: "-listen=http://:1 -max-header=0", state: posture.Weak, part: "head may have 1 MiB", at: "http://:1", fails: true},
 	{row: "R5", args: "-listen=frames://:1 -listen=http://:2 -max-frame=0", state: posture.Weak, part: "frame may have 1 GiB", at: "frames://:1", fails: true},

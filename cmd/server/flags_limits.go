@@ -102,7 +102,7 @@ var sizeFlags = group{"Sizes", []row{
 	{name: "max-body", kind: size, value: "1MiB", max: 1 << 50, zero: "no limit", needs: scheme.HTTP,
 		limit: func(l *limits) any { return &l.maxBody },
 		help:  "Largest request body. Bodies are streamed, so this is no matter of memory"},
-	{name: "max-out", kind: size, value: "64KiB", min: 4 << 10, max: maxHeld, zero: "the most there can be", zeroIs: maxHeld,
+	{name: "max-out", kind: size, value: "128KiB", min: 4 << 10, max: maxHeld, zero: "the most there can be", zeroIs: maxHeld,
 		limit: func(l *limits) any { return &l.MaxOut },
 		help:  "Outbound bytes held for one connection, beside what the kernel took"},
 	{name: "max-buffered", kind: size, auto: "a quarter of the memory that the process may use", min: 1 << 20, max: 1 << 50, zero: "no limit but each connection's",

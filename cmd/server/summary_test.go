@@ -126,9 +126,9 @@ func TestBuffersAreBoundedByMaxBuffered(t *testing.T) {
 		want int64
 		why  string
 	}{
-		{[]string{"-max-conns=10", "-listen=http://:1"}, 10 * (16<<10 + 64<<10), "few connections cannot fill it"},
+		{[]string{"-max-conns=10", "-listen=http://:1"}, 10 * (16<<10 + 128<<10), "few connections cannot fill it"},
 		{[]string{"-max-conns=10000", "-listen=frames://:1"}, 2 << 30, "many can"},
-		{[]string{"-max-conns=10000", "-listen=http://:1", "-max-buffered=0"}, 10000 * (16<<10 + 64<<10), "no bound"},
+		{[]string{"-max-conns=10000", "-listen=http://:1", "-max-buffered=0"}, 10000 * (16<<10 + 128<<10), "no bound"},
 	} {
 		s := mustResolve(t, c.args...)
 		if got := bufferTerm(s, int64(s.engine.Guard.MaxConns)); got.bytes != c.want {
