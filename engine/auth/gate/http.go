@@ -141,23 +141,16 @@ func (o *webOpener) remember(d digest, name string, v accounts.Verifier, now mon
 }
 
 func (o *webOpener) Open(c service.Conn) service.Session {
-	s := &webSession{Session: o.opener.Open(c), o: o}
-	s.inner, _ = s.Session.(decodesAgain)
-	return s
+	return &webSession{Session: o.opener.Open(c), o: o}
 }
-
-// decodesAgain is a service's session that shares what its decoder fills in with others of the loop, as
-// those with an http1.Decoder do.
-type decodesAgain interface{ Again(head []byte) }
 
 // webSession is one connection.
 type webSession struct {
 	service.Session // of the service behind
 	o               *webOpener
-	inner           decodesAgain // the Session, nil when it needs none
-	passing         bool         // the service behind has not taken all of a head that was let pass
-	asked           bool         // the certificate was looked at
-	certificate     string       // the name in it, "" for none
+	passing         bool   // the service behind has not taken all of a head that was let pass
+	asked           bool   // the certificate was looked at
+	certificate     string // the name in it, "" for none
 	checked         *checked
 	since           mono.Time // when the present request began to wait for its turn; 0: it does not
 	told            digest    // the credentials that were told of as a login last, hashed
@@ -178,9 +171,6 @@ func (s *webSession) Serve(c service.Conn, u codec.Unit) int {
 			return len(u.Data)
 		}
 		s.passing = true
-		if s.inner != nil {
-			s.inner.Again(u.Data) // it may have waited, and others were decoded meanwhile
-		}
 	}
 	n := s.Session.Serve(c, u)
 	if u.Kind == codec.Frame && n >= len(u.Data) {
