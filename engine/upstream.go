@@ -200,18 +200,3 @@ func (l *loop) wantUpstream(u *upstream) {
 		l.drop(c, guard.ShedMemory)
 	}
 }
-
-// watch has the poller watch a descriptor for w, for which it is registered already.
-func (l *loop) watch(fd int, w interest) error {
-	events := epoll.Edge // nothing: a reset is still noticed, once
-	if w != 0 {
-		events = 0
-	}
-	if w&wantRead != 0 {
-		events |= epoll.In
-	}
-	if w&wantWrite != 0 {
-		events |= epoll.Out
-	}
-	return l.p.Modify(fd, events)
-}

@@ -3,6 +3,7 @@ package engine
 import (
 	"golang.org/x/sys/unix"
 
+	"weir/engine/epoll"
 	"weir/engine/service"
 	"weir/guard"
 )
@@ -200,6 +201,21 @@ const (
 	wantRead interest = 1 << iota
 	wantWrite
 )
+
+// watch has the poller watch a descriptor for w, for which it is registered already.
+func (l *loop) watch(fd int, w interest) error {
+	if w == 0 {
+		return l.p.Modify(fd, epoll.Edge) // a reset is still noticed, once
+	}
+	var events uint32
+	if w&wantRead != 0 {
+		events |= epoll.In
+	}
+	if w&wantWrite != 0 {
+		events |= epoll.Out
+	}
+	return l.p.Modify(fd, events)
+}
 
 // want registers what the connection must be woken for, if that has changed.
 func (l *loop) want(c *conn) {

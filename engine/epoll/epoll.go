@@ -94,6 +94,12 @@ func (p *Poller) At(i int) (fd int, events uint32) {
 	return fd, e.Events
 }
 
+// one is what a write adds to the count of an eventfd.
+var one = func() (b [8]byte) {
+	binary.NativeEndian.PutUint64(b[:], 1)
+	return b
+}()
+
 // Do has f among the next Tasks. Any goroutine.
 func (p *Poller) Do(f func()) {
 	p.mu.Lock()
@@ -101,17 +107,8 @@ func (p *Poller) Do(f func()) {
 	p.tasks = append(p.tasks, f)
 	p.mu.Unlock()
 	if first {
-		var one [8]byte
-		binary.NativeEndian.PutUint64(one[:], 1)
-		for {
-			// EAGAIN: the count is at its most, 2^64-2, after as many wakes. It would be read then.
-			if _, err := unix.Write(p.wakeFD, one[:]); err == unix.EAGAIN {
-				var was [8]byte
-				_, _ = unix.Read(p.wakeFD, was[:])
-			} else if err != unix.EINTR {
-				return
-			}
-		}
+		// It does not wait, so no signal interrupts it, and the count, which nobody reads, has room for 2^64-2 wakes.
+		_, _ = unix.Write(p.wakeFD, one[:])
 	}
 }
 
