@@ -3,20 +3,17 @@ package relay
 import (
 	"bufio"
 	"cmp"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"crypto/x509/pkix"
 	"io"
-	"math/big"
 	"net"
 	"net/http"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"weir/internal/lab"
 )
 
 // checked is one check of a server that is connected to as cfg says.
@@ -164,8 +161,8 @@ func TestChecksSayWhatTheyAre(t *testing.T) {
 
 // TestChecksTrustWhomClientsTrust has checks meet good, wrong and no certificates.
 func TestChecksTrustWhomClientsTrust(t *testing.T) {
-	good, roots := certificate(t, "s.example")
-	wrong, wrongRoots := certificate(t, "other.example\x1b[31m")
+	good, roots := certificate("s.example")
+	wrong, wrongRoots := certificate("other.example\x1b[31m")
 	overTLS := func(cert tls.Certificate) string {
 		ln, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{cert}})
 		if err != nil {
@@ -197,28 +194,10 @@ func TestChecksTrustWhomClientsTrust(t *testing.T) {
 	}
 }
 
-// certificate makes one that signs itself, and trusts it.
-func certificate(t *testing.T, name string) (tls.Certificate, *x509.CertPool) {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, DNSNames: []string{name}, NotBefore: time.Now().Add(-time.Hour),
-		NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	leaf, err := x509.ParseCertificate(der)
-	if err != nil {
-		t.Fatal(err)
-	}
-	pool := x509.NewCertPool()
-	pool.AddCert(leaf)
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, pool
+// certificate makes one by an authority of its own, and trusts that.
+func certificate(name string) (tls.Certificate, *x509.CertPool) {
+	ca := lab.NewAuthority()
+	return ca.Issue(name), ca.Pool
 }
 
 // TestAServerThatDoesNotServeIsLeftOut: it takes connections all the time.
