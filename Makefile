@@ -63,10 +63,16 @@ lint: ## format, vet, staticcheck
 	$(GO) vet ./...
 	$(GO) tool staticcheck ./...
 
+# At most three tests that failed are run by themselves once more, and the summary says so; none when
+# a data race or a panic was seen: docs/decisions/0023-a-second-try.md.
+RERUNS      ?= 1
+GOTESTSUM   := $(GO) tool gotestsum --format standard-quiet --rerun-fails=$(RERUNS) --rerun-fails-max-failures=3 \
+  --rerun-fails-abort-on-data-race --rerun-fails-run-root-test
+
 .PHONY: test
-test: lint ## everything that CI runs
-	$(GO) test -race $(TESTFLAGS) ./...
-	$(GO) test -run TestTimeTellsNothing ./engine/auth/sasl
+test: lint ## everything that CI runs; RERUNS=0: nothing a second time
+	$(GOTESTSUM) --packages=./... -- -race -timeout 20m $(TESTFLAGS)
+	$(GOTESTSUM) --packages=./engine/auth/sasl -- -run TestTimeTellsNothing
 	$(MAKE) --no-print-directory fuzz
 
 # Before Go 1.27 the end of -fuzztime can be reported as a failure, with no failing input
