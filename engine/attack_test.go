@@ -24,7 +24,7 @@ func TestEndedLoopIsNotWritten(t *testing.T) {
 	e, addr := serve(t, echo.Frames(100), 104, func(c *Config) { c.Loops, c.DrainTimeout = 4, 5*time.Second })
 	last := dial(t, addr) // keeps its loop, the other three end
 	last.Write([]byte{0, 0, 0, 9, 'x'})
-	eventually(t, "half a frame is there", func() bool { return e.Snapshot().BytesIn == 5 })
+	eventually(t, "half a frame is there", func() bool { return snap(e).BytesIn == 5 })
 	stopped := make(chan error, 1)
 	go func() { stopped <- e.Stop(context.Background()) }()
 	time.Sleep(100 * time.Millisecond)
@@ -84,9 +84,9 @@ func TestPartialBytesAreNotAmplified(t *testing.T) {
 	for range 100 {
 		dial(t, addr).Write([]byte{0})
 	}
-	eventually(t, "all are there", func() bool { return e.Snapshot().Conns == 101 })
+	eventually(t, "all are there", func() bool { return snap(e).Conns == 101 })
 	time.Sleep(50 * time.Millisecond)
-	if b := e.Snapshot().Buffered; b > 100*512 {
+	if b := snap(e).Buffered; b > 100*512 {
 		t.Fatalf("%d bytes are held for 100", b)
 	}
 }
@@ -105,14 +105,14 @@ func TestSlowFrameAboveTheRateIsServed(t *testing.T) {
 	for at := 0; at < len(frame); { // 15,000 B/s for two seconds, whatever else the machine does
 		n := min(1+int(time.Since(begun)*15_000/time.Second)-at, len(frame)-at)
 		if _, err := c.Write(frame[at : at+n]); err != nil {
-			t.Fatalf("cut after %d bytes: %v", at, e.Snapshot().Shed)
+			t.Fatalf("cut after %d bytes: %v", at, snap(e).Shed)
 		}
 		at += n
 		time.Sleep(10 * time.Millisecond)
 	}
 	got := make([]byte, len(frame))
 	if _, err := io.ReadFull(c, got); err != nil || !bytes.Equal(got, frame) {
-		t.Fatalf("%v; %v", err, e.Snapshot().Shed)
+		t.Fatalf("%v; %v", err, snap(e).Shed)
 	}
 }
 
@@ -135,7 +135,7 @@ func TestLifetimeHoldsForTheBusy(t *testing.T) {
 		}()
 	}
 	t0 := time.Now()
-	eventually(t, "all four are over", func() bool { return e.Snapshot().Shed[guard.ShedLifetime] == 4 })
+	eventually(t, "all four are over", func() bool { return snap(e).Shed[guard.ShedLifetime] == 4 })
 	if took := time.Since(t0); took > 2*time.Second {
 		t.Errorf("took %s", took)
 	}
@@ -190,7 +190,7 @@ func TestAnEarlyAnswerIsRead(t *testing.T) {
 			_, err = c.Write(junk)
 		}
 		if over {
-			eventually(t, "it is cut above its budget", func() bool { return e.Snapshot().Shed[guard.ShedLinger] == 1 })
+			eventually(t, "it is cut above its budget", func() bool { return snap(e).Shed[guard.ShedLinger] == 1 })
 			continue
 		}
 		if err != nil {
@@ -200,7 +200,7 @@ func TestAnEarlyAnswerIsRead(t *testing.T) {
 		if b, err := io.ReadAll(c); string(b) != "early" || err != nil {
 			t.Errorf("%q, %v", b, err)
 		}
-		if n := e.Snapshot().Shed[guard.ShedLinger]; n != 0 {
+		if n := snap(e).Shed[guard.ShedLinger]; n != 0 {
 			t.Errorf("%d were cut", n)
 		}
 	}
@@ -224,8 +224,8 @@ func TestWhoGoesOnBehindItsRefusalIsCut(t *testing.T) {
 			t.Fatal("it is read for ever")
 		}
 	}
-	eventually(t, "it is counted", func() bool { return e.Snapshot().Shed[guard.ShedLinger] == 1 })
-	if in := e.Snapshot().BytesIn; in < lingerBytes || in > lingerBytes+2*readBytes {
+	eventually(t, "it is counted", func() bool { return snap(e).Shed[guard.ShedLinger] == 1 })
+	if in := snap(e).BytesIn; in < lingerBytes || in > lingerBytes+2*readBytes {
 		t.Errorf("%d bytes were read", in)
 	}
 }
@@ -238,7 +238,7 @@ func TestIdleLoopIsNotLate(t *testing.T) {
 	io.WriteString(c, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
 	c.Read(make([]byte, 1000))
 	time.Sleep(100 * time.Millisecond)
-	if lag := e.Snapshot().Loops[0].MaxLag; lag > 200*time.Millisecond {
+	if lag := snap(e).Loops[0].MaxLag; lag > 200*time.Millisecond {
 		t.Errorf("lag %s", lag)
 	}
 }
@@ -251,11 +251,11 @@ func TestThrottledResetIsNoticed(t *testing.T) {
 	})
 	c := dial(t, addr)
 	c.Write(length.Append(nil, make([]byte, 1900)))
-	eventually(t, "throttled", func() bool { return e.Snapshot().Shed[guard.SlowConnBytes] == 1 })
+	eventually(t, "throttled", func() bool { return snap(e).Shed[guard.SlowConnBytes] == 1 })
 	c.SetLinger(0)
 	c.Close()
 	t0 := time.Now()
-	eventually(t, "gone", func() bool { return e.Snapshot().Conns == 0 })
+	eventually(t, "gone", func() bool { return snap(e).Conns == 0 })
 	if took := time.Since(t0); took > 3*time.Second {
 		t.Errorf("noticed after %s", took)
 	}
@@ -305,7 +305,7 @@ func TestChat(t *testing.T) {
 		}
 		c.Close()
 	}
-	eventually(t, "gone and nothing held", func() bool { s := e.Snapshot(); return s.Conns == 1 && s.Buffered == 0 })
+	eventually(t, "gone and nothing held", func() bool { s := snap(e); return s.Conns == 1 && s.Buffered == 0 })
 }
 
 // TestPushedBytesAreBounded: what is pushed to a peer that does not read counts like any output.
@@ -326,17 +326,17 @@ func TestPushedBytesAreBounded(t *testing.T) {
 	})
 	quiet, op := dial(t, addr), dial(t, addr)
 	io.WriteString(quiet, "target\n")
-	eventually(t, "it is known", func() bool { return e.Snapshot().BytesIn == 7 })
+	eventually(t, "it is known", func() bool { return snap(e).BytesIn == 7 })
 	most := int64(0)
 	for range 2000 {
 		io.WriteString(op, "push\n")
-		if s := e.Snapshot(); s.Shed[guard.ShedOutput] == 1 {
+		if s := snap(e); s.Shed[guard.ShedOutput] == 1 {
 			break
 		} else {
 			most = max(most, s.Buffered)
 		}
 	}
-	s := e.Snapshot()
+	s := snap(e)
 	if s.Shed[guard.ShedOutput] != 1 || most == 0 || most > 2*(64<<10+4<<10) {
 		t.Fatalf("shed %d, most held %d", s.Shed[guard.ShedOutput], most)
 	}
@@ -354,7 +354,7 @@ func TestIdleTimeoutRunsAfterWork(t *testing.T) {
 	if b, err := io.ReadAll(c); string(b) != "done\n" || err != nil {
 		t.Fatalf("%q, %v", b, err)
 	}
-	if e.Snapshot().Shed[guard.ShedIdle] != 1 {
+	if snap(e).Shed[guard.ShedIdle] != 1 {
 		t.Error("not counted")
 	}
 }

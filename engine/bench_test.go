@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"io"
 	"net"
-	"runtime"
 	"testing"
 
 	"weir/codec/length"
@@ -106,17 +105,7 @@ func TestNothingIsAllocatedPerFrame(t *testing.T) {
 			for range 100 {
 				once()
 			}
-			var before, after runtime.MemStats
-			runtime.ReadMemStats(&before)
-			const n = 2000
-			for range n {
-				once()
-			}
-			runtime.ReadMemStats(&after)
-			// The runtime itself allocates a little now and then.
-			if got := after.Mallocs - before.Mallocs; got > n/20 {
-				t.Errorf("%d allocations for %d round trips", got, n)
-			}
+			allocates(t, 2000, 2000/20, once)
 		})
 	}
 }

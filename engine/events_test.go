@@ -67,7 +67,7 @@ func TestEventsAddUp(t *testing.T) {
 	e.Stop(context.Background())
 	mu.Lock()
 	defer mu.Unlock()
-	if sum != 1_001_000 || e.Snapshot().Shed[guard.ShedSourceConns] != 1_001_000 {
-		t.Errorf("%d told of %d", sum, e.Snapshot().Shed[guard.ShedSourceConns])
+	if sum != 1_001_000 || snap(e).Shed[guard.ShedSourceConns] != 1_001_000 {
+		t.Errorf("%d told of %d", sum, snap(e).Shed[guard.ShedSourceConns])
 	}
 }

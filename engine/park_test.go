@@ -178,13 +178,13 @@ func TestUpstreamsAreShared(t *testing.T) {
 			if n := conns.Load(); n != 1 {
 				t.Errorf("%d connections to the server", n)
 			}
-			s := e.Snapshot()
+			s := snap(e)
 			if s.Upstreams != 1 || s.UpstreamsReused != 149 {
 				t.Errorf("%d open, %d reused", s.Upstreams, s.UpstreamsReused)
 			}
 			_ = a
 			e.Stop(context.Background())
-			if s := e.Snapshot(); s.Upstreams != 0 || s.UpstreamEnds[service.EndIdle] != 1 {
+			if s := snap(e); s.Upstreams != 0 || s.UpstreamEnds[service.EndIdle] != 1 {
 				t.Errorf("after the end: %d open, %v", s.Upstreams, s.UpstreamEnds)
 			}
 		})
@@ -223,7 +223,7 @@ func TestParkedUpstreamEnds(t *testing.T) {
 				if _, err := io.ReadFull(conn, b); err != nil || string(b) != "yes\n" {
 					t.Fatalf("%q, %v", b, err)
 				}
-				eventually(t, "it has ended", func() bool { return e.Snapshot().Upstreams == 0 })
+				eventually(t, "it has ended", func() bool { return snap(e).Upstreams == 0 })
 				conn.Close()
 			}
 			if n := a.ended[c.want].Load(); n != 3 {
@@ -395,7 +395,7 @@ func TestWordsBeforeTheServerWasAsked(t *testing.T) {
 			}
 			<-deaf
 			second, r := ask("b")
-			eventually(t, "it is asked", func() bool { return e.Snapshot().UpstreamsReused == 1 })
+			eventually(t, "it is asked", func() bool { return snap(e).UpstreamsReused == 1 })
 			say <- true
 			if got, err := io.ReadAll(r); string(got) != "gone: unasked\n" || err != nil {
 				t.Errorf("%q, %v", got, err)

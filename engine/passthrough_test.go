@@ -83,7 +83,7 @@ func TestPassthroughPassesAllOnAsItCame(t *testing.T) {
 		c.Close()
 	}
 	noUpstreams(t, e)
-	if s := e.Snapshot(); s.Unproven != 0 || s.Shed[guard.ShedUpstreamConnect] != 0 {
+	if s := snap(e); s.Unproven != 0 || s.Shed[guard.ShedUpstreamConnect] != 0 {
 		t.Errorf("%+v", s.Shed)
 	}
 }
@@ -149,7 +149,7 @@ func TestPassthroughLooksNamesUpOffTheLoop(t *testing.T) {
 		t.Errorf("%d look-ups at once", n)
 	}
 	slow[0].Close()
-	if s := e.Snapshot(); s.Shed[guard.ShedNoRoute] != 1 || s.Shed[guard.ShedNoUpstream] != 1 {
+	if s := snap(e); s.Shed[guard.ShedNoRoute] != 1 || s.Shed[guard.ShedNoUpstream] != 1 {
 		t.Errorf("shed %d, %d", s.Shed[guard.ShedNoRoute], s.Shed[guard.ShedNoUpstream])
 	}
 }

@@ -89,7 +89,7 @@ func TestAuthTimeout(t *testing.T) {
 		}
 		conn.Close()
 	}
-	if n := e.Snapshot().Shed[guard.ShedAuthTimeout]; n != 2 {
+	if n := snap(e).Shed[guard.ShedAuthTimeout]; n != 2 {
 		t.Errorf("%d were cut for it", n)
 	}
 	conn := dial(t, addr)
@@ -100,7 +100,7 @@ func TestAuthTimeout(t *testing.T) {
 	if _, err := io.ReadFull(conn, got); err != nil || string(got) != "welcome\nserved\n" {
 		t.Errorf("%q, %v", got, err)
 	}
-	s := e.Snapshot()
+	s := snap(e)
 	if s.Logins != 1 || s.Shed[guard.ShedAuthFailed] < 3 {
 		t.Errorf("%d logins, %d failures", s.Logins, s.Shed[guard.ShedAuthFailed])
 	}

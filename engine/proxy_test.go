@@ -158,7 +158,7 @@ func TestProxyHeaderFromAnyoneElseIsRefused(t *testing.T) {
 				spoofed++
 			}
 		}
-		eventually(t, "all are counted", func() bool { return e.Snapshot().Shed[guard.ShedProxySpoof] == spoofed })
+		eventually(t, "all are counted", func() bool { return snap(e).Shed[guard.ShedProxySpoof] == spoofed })
 		if name == "TLS" {
 			roundTripLine(t, dialTLSFrom(t, "127.0.0.2", addr))
 			continue
@@ -173,13 +173,13 @@ func TestProxyHeaderFromAnyoneElseIsRefused(t *testing.T) {
 			}
 			c.SetLinger(0)
 			c.Close()
-			eventually(t, "it is gone", func() bool { return e.Snapshot().Conns == 0 })
+			eventually(t, "it is gone", func() bool { return snap(e).Conns == 0 })
 		}
 		c := dialFrom(t, "127.0.0.2", addr)
 		io.WriteString(c, "PR")
 		c.CloseWrite()
 		ends(t, c)
-		eventually(t, "a line was cut", func() bool { return e.Snapshot().Faults[codec.Truncated] == 1 })
+		eventually(t, "a line was cut", func() bool { return snap(e).Faults[codec.Truncated] == 1 })
 	}
 }
 
@@ -215,14 +215,14 @@ func TestProxyHeaderThatIsWrong(t *testing.T) {
 		{"longer than is taken, from its head alone", string(huge), codec.ProxyTooLarge},
 		{"shorter than its addresses", string(append(bytes.Clone(v2[:14]), 0, 4, 1, 2, 3, 4)), codec.BadProxy},
 	} {
-		before := e.Snapshot()
+		before := snap(e)
 		conn := dial(t, addr)
 		io.WriteString(conn, c.bytes)
 		if n := ends(t, conn); n != 0 {
 			t.Errorf("%s: %d bytes of answer", c.why, n)
 		}
-		eventually(t, c.why, func() bool { return e.Snapshot().Shed[guard.ShedMalformed] == before.Shed[guard.ShedMalformed]+1 })
-		if after := e.Snapshot(); after.Faults[c.fault] != before.Faults[c.fault]+1 {
+		eventually(t, c.why, func() bool { return snap(e).Shed[guard.ShedMalformed] == before.Shed[guard.ShedMalformed]+1 })
+		if after := snap(e); after.Faults[c.fault] != before.Faults[c.fault]+1 {
 			t.Errorf("%s: %v", c.why, after.Faults)
 		}
 	}
@@ -235,7 +235,7 @@ func TestProxyHeaderThatIsWrong(t *testing.T) {
 			t.Errorf("%q: ended after %v", h, d)
 		}
 	}
-	if s := e.Snapshot(); s.Shed[guard.ShedProxyHeader] != 3 {
+	if s := snap(e); s.Shed[guard.ShedProxyHeader] != 3 {
 		t.Errorf("%d", s.Shed[guard.ShedProxyHeader])
 	}
 }
@@ -259,7 +259,7 @@ func TestLimitsCountTheProxiedSource(t *testing.T) {
 	}
 	c := open("192.0.2.5:1")
 	ends(t, c)
-	if s := e.Snapshot(); s.Shed[guard.ShedSourceConns] != 1 || s.Conns != 32 {
+	if s := snap(e); s.Shed[guard.ShedSourceConns] != 1 || s.Conns != 32 {
 		t.Errorf("%d shed, %d open", s.Shed[guard.ShedSourceConns], s.Conns)
 	}
 	c = open("192.0.2.6:1")
@@ -267,7 +267,7 @@ func TestLimitsCountTheProxiedSource(t *testing.T) {
 		c.Write(length.Append(nil, []byte("flood")))
 	}
 	ends(t, c)
-	eventually(t, "its frames are counted", func() bool { return e.Snapshot().Shed[guard.ShedSourceFrames] == 1 })
+	eventually(t, "its frames are counted", func() bool { return snap(e).Shed[guard.ShedSourceFrames] == 1 })
 	roundTrip(t, open("192.0.2.7:1"))
 }
 
@@ -345,10 +345,10 @@ func TestStormOfEndsBeforeTheFirstFrame(t *testing.T) {
 			raw.Close()
 		}
 		eventually(t, "nothing is left", func() bool {
-			s := e.Snapshot()
+			s := snap(e)
 			return s.Conns == 0 && s.Unproven == 0 && s.HandshakesOpen == 0 && s.HandshakesQueued == 0 && s.Buffered == 0 && e.Guard().Counted() == 0
 		})
-		if s := e.Snapshot(); s.Panics != 0 || s.Listeners[0].Accepted < 300 {
+		if s := snap(e); s.Panics != 0 || s.Listeners[0].Accepted < 300 {
 			t.Errorf("%d panics, %d accepted", s.Panics, s.Listeners[0].Accepted)
 		}
 	}

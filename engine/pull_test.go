@@ -6,7 +6,6 @@ import (
 	"io"
 	"net"
 	"os"
-	"runtime"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -208,7 +207,7 @@ func TestSourcesArriveWhole(t *testing.T) {
 				if p.sent.Load() != 3 || p.released.Load() != 3 {
 					t.Errorf("%d sources, %d released", p.sent.Load(), p.released.Load())
 				}
-				if s := e.Snapshot(); name == "file" && over == "plain" && s.Sendfile != 3*n || over == "TLS" && s.Sendfile != 0 {
+				if s := snap(e); name == "file" && over == "plain" && s.Sendfile != 3*n || over == "TLS" && s.Sendfile != 0 {
 					t.Errorf("%d bytes by sendfile", s.Sendfile)
 				}
 			})
@@ -246,7 +245,7 @@ func TestReadyFromElsewhere(t *testing.T) {
 	a.SetDeadline(time.Now().Add(3 * time.Second))
 	got := make([]byte, 11)
 	if _, err := io.ReadFull(a, got); err != nil || !bytes.Equal(got[1:], counting(10)) {
-		t.Fatalf("%q %v %v", got, err, e.Snapshot().Shed)
+		t.Fatalf("%q %v %v", got, err, snap(e).Shed)
 	}
 }
 
@@ -283,7 +282,7 @@ func TestBrokenSourcesCutTheConnection(t *testing.T) {
 			if _, err := io.ReadAll(c); err == nil {
 				t.Error("ended as if all were well")
 			}
-			s := e.Snapshot()
+			s := snap(e)
 			if s.Conns != 0 || p.sent.Load() != 1 || p.released.Load() != 1 {
 				t.Errorf("%d open, %d sources, %d released", s.Conns, p.sent.Load(), p.released.Load())
 			}
@@ -351,7 +350,7 @@ func TestSourcesAreReleased(t *testing.T) {
 				c := dial(t, addr)
 				c.SetReadBuffer(4096)
 				io.WriteString(c, "a\n")
-				eventually(t, "it has begun", func() bool { return p.sent.Load() == 1 && e.Snapshot().Conns == 1 })
+				eventually(t, "it has begun", func() bool { return p.sent.Load() == 1 && snap(e).Conns == 1 })
 				switch end {
 				case "reset":
 					c.SetLinger(0)
@@ -406,13 +405,13 @@ func TestStalledReadersHoldLittle(t *testing.T) {
 			}
 			eventually(t, "all have begun", func() bool { return p.sent.Load() == readers })
 			time.Sleep(300 * time.Millisecond)
-			if s := e.Snapshot(); s.Buffered > readers*80<<10 {
+			if s := snap(e); s.Buffered > readers*80<<10 {
 				t.Errorf("%d bytes are held", s.Buffered)
 			}
 			for i, c := range conns {
 				h := sha256.New()
 				if n, err := io.Copy(h, c); err != nil || [32]byte(h.Sum(nil)) != want {
-					t.Fatalf("reader %d: %d bytes, %v; %v", i, n, err, e.Snapshot().Shed)
+					t.Fatalf("reader %d: %d bytes, %v; %v", i, n, err, snap(e).Shed)
 				}
 			}
 		})
@@ -474,16 +473,7 @@ func TestPullingAllocatesNothing(t *testing.T) {
 	for range 20 {
 		once()
 	}
-	var before, after runtime.MemStats
-	runtime.ReadMemStats(&before)
-	const n = 200
-	for range n {
-		once()
-	}
-	runtime.ReadMemStats(&after)
-	if got := after.Mallocs - before.Mallocs; got > n/4 {
-		t.Errorf("%d allocations for %d files", got, n)
-	}
+	allocates(t, 200, 200/4, once)
 }
 
 // oneSource answers each line with the same source.

@@ -10,7 +10,6 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
-	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -109,7 +108,7 @@ func serveRelay(t testing.TB, change func(*Config), to ...string) (*Engine, stri
 // noUpstreams waits until none is open.
 func noUpstreams(t testing.TB, e *Engine) {
 	t.Helper()
-	eventually(t, "no upstream is open", func() bool { s := e.Snapshot(); return s.Upstreams == 0 && s.Conns == 0 && s.Buffered == 0 })
+	eventually(t, "no upstream is open", func() bool { s := snap(e); return s.Upstreams == 0 && s.Conns == 0 && s.Buffered == 0 })
 }
 
 // wasReset reports whether a read ended by a reset.
@@ -248,7 +247,7 @@ func TestRelayChangesNothing(t *testing.T) {
 			}
 			conn.Close()
 			noUpstreams(t, e)
-			if s := e.Snapshot(); s.UpstreamBytesIn != uint64(size) || s.UpstreamBytesOut != uint64(size) {
+			if s := snap(e); s.UpstreamBytesIn != uint64(size) || s.UpstreamBytesOut != uint64(size) {
 				t.Errorf("counted %d bytes in, %d out, not %d", s.UpstreamBytesIn, s.UpstreamBytesOut, size)
 			}
 		})
@@ -295,7 +294,7 @@ func TestRelayPausesInsteadOfHolding(t *testing.T) {
 			conns = append(conns, dial(t, addr))
 		}
 		for end := time.Now().Add(500 * time.Millisecond); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
-			if n := e.Snapshot().Buffered; n > 4*(256<<10) {
+			if n := snap(e).Buffered; n > 4*(256<<10) {
 				t.Fatalf("%d bytes are held for 4 readers that have stalled", n)
 			}
 		}
@@ -322,7 +321,7 @@ func TestRelayPausesInsteadOfHolding(t *testing.T) {
 			go func() { noise(c, 1, each); c.CloseWrite() }()
 		}
 		for end := time.Now().Add(600 * time.Millisecond); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
-			if n := e.Snapshot().Buffered; n > 4*(256<<10) {
+			if n := snap(e).Buffered; n > 4*(256<<10) {
 				t.Fatalf("%d bytes are held for 4 servers that have stalled", n)
 			}
 		}
@@ -354,7 +353,7 @@ func TestRelayTellsAtOnceThatNobodyIsThere(t *testing.T) {
 		t.Fatalf("after %s: %v", time.Since(begun), err)
 	}
 	noUpstreams(t, e)
-	s := e.Snapshot()
+	s := snap(e)
 	if s.Shed[guard.ShedUpstreamConnect] != 1 || s.UpstreamEnds[service.EndRefused] != 1 {
 		t.Errorf("counted %d sheds, %d refusals", s.Shed[guard.ShedUpstreamConnect], s.UpstreamEnds[service.EndRefused])
 	}
@@ -370,7 +369,7 @@ func TestRelayTriesAnotherServer(t *testing.T) {
 			t.Fatalf("client %d: %q, %v", i, b, err)
 		}
 	}
-	if s := e.Snapshot(); s.Shed[guard.ShedUpstreamConnect]+s.Shed[guard.ShedNoUpstream] != 0 {
+	if s := snap(e); s.Shed[guard.ShedUpstreamConnect]+s.Shed[guard.ShedNoUpstream] != 0 {
 		t.Error("somebody was shed")
 	}
 }
@@ -413,7 +412,7 @@ func TestRelayDoesNotWaitForeverToConnect(t *testing.T) {
 		t.Fatalf("after %s: %v", took, err)
 	}
 	noUpstreams(t, e)
-	s := e.Snapshot()
+	s := snap(e)
 	if s.UpstreamEnds[service.EndTimeout] != 1 || s.Shed[guard.ShedUpstreamConnect] != 1 || s.Shed[guard.ShedFirstFrame] != 0 {
 		t.Errorf("%v; shed %d and %d: the client does not pay for our connecting", s.UpstreamEnds, s.Shed[guard.ShedUpstreamConnect], s.Shed[guard.ShedFirstFrame])
 	}
@@ -451,7 +450,7 @@ func TestRelayPassesAResetOn(t *testing.T) {
 			t.Fatalf("a cut looks like an end: %v", err)
 		}
 		noUpstreams(t, e)
-		if n := e.Snapshot().Shed[guard.ShedUpstreamReset]; n != 1 {
+		if n := snap(e).Shed[guard.ShedUpstreamReset]; n != 1 {
 			t.Errorf("counted %d", n)
 		}
 	})
@@ -509,7 +508,7 @@ func TestRelayDoesNotPassOnATruncation(t *testing.T) {
 		}
 	}
 	noUpstreams(t, e)
-	if n := e.Snapshot().Faults[codec.Truncated]; n != 1 {
+	if n := snap(e).Faults[codec.Truncated]; n != 1 {
 		t.Errorf("counted %d", n)
 	}
 }
@@ -534,7 +533,7 @@ func TestRelayNoticesResetsWhilePaused(t *testing.T) {
 			c.SetLinger(0)
 		}))
 		c := dial(t, addr)
-		eventually(t, "noticed", func() bool { return e.Snapshot().UpstreamEnds[service.EndReset] == 1 })
+		eventually(t, "noticed", func() bool { return snap(e).UpstreamEnds[service.EndReset] == 1 })
 		if _, err := io.Copy(io.Discard, c); !wasReset(err) {
 			t.Errorf("%v", err)
 		}
@@ -611,12 +610,12 @@ func TestRelayDeadlines(t *testing.T) {
 			begun := time.Now()
 			conn := dial(t, addr)
 			c.client(conn)
-			eventually(t, c.reason.Label(), func() bool { return e.Snapshot().Shed[c.reason] == 1 })
+			eventually(t, c.reason.Label(), func() bool { return snap(e).Shed[c.reason] == 1 })
 			if took := time.Since(begun); took < 250*time.Millisecond {
 				t.Errorf("after %s already", took)
 			}
 			noUpstreams(t, e)
-			for r, n := range e.Snapshot().Shed {
+			for r, n := range snap(e).Shed {
 				if n > 0 && guard.Reason(r) != c.reason {
 					t.Errorf("%s was counted, too", guard.Reason(r).Label())
 				}
@@ -646,7 +645,7 @@ func TestRelayKeepsWhoIsSlowButReads(t *testing.T) {
 	c.Write(make([]byte, size))
 	c.CloseWrite()
 	if n := <-got; n != size {
-		t.Fatalf("%d bytes arrived; shed %d", n, e.Snapshot().Shed[guard.ShedUpstreamStall])
+		t.Fatalf("%d bytes arrived; shed %d", n, snap(e).Shed[guard.ShedUpstreamStall])
 	}
 }
 
@@ -663,7 +662,7 @@ func TestRelayByteBudgetSlowsAndLosesNothing(t *testing.T) {
 	if took := time.Since(begun); n != size || err != nil || took < 600*time.Millisecond {
 		t.Fatalf("%d bytes after %s, %v", n, took, err)
 	}
-	if e.Snapshot().Shed[guard.SlowConnBytes] == 0 {
+	if snap(e).Shed[guard.SlowConnBytes] == 0 {
 		t.Error("not counted")
 	}
 }
@@ -682,7 +681,7 @@ func TestRelaySmallReadsCount(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if e.Snapshot().Shed[guard.SlowConnBytes] == 0 {
+	if snap(e).Shed[guard.SlowConnBytes] == 0 {
 		t.Error("100 reads of a byte were 100 bytes")
 	}
 }
@@ -763,7 +762,7 @@ func TestRelayDrains(t *testing.T) {
 		e, addr := serveRelay(t, func(c *Config) { c.DrainTimeout = 20 * time.Second }, to)
 		c := dial(t, addr)
 		io.WriteString(c, "x")
-		eventually(t, "asked", func() bool { return e.Snapshot().UpstreamBytesOut == 1 })
+		eventually(t, "asked", func() bool { return snap(e).UpstreamBytesOut == 1 })
 		stopped := make(chan error)
 		go func() { stopped <- e.Stop(context.Background()) }()
 		if b, err := io.ReadAll(c); string(b) != "the answer" || err != nil {
@@ -880,7 +879,7 @@ func TestRelayFramesAndLines(t *testing.T) {
 				t.Errorf("%.100q came back", got)
 			}
 			noUpstreams(t, e)
-			for f, n := range e.Snapshot().Faults {
+			for f, n := range snap(e).Faults {
 				if (n > 0) != (codec.Fault(f) == c.fault && f != 0) {
 					t.Errorf("%s: %d", codec.Fault(f), n)
 				}
@@ -896,7 +895,7 @@ func TestRelayedFramesAreCounted(t *testing.T) {
 	c := dial(t, addr)
 	io.WriteString(c, strings.Repeat("x\n", 20))
 	io.ReadAll(c)
-	eventually(t, "shed", func() bool { return e.Snapshot().Shed[guard.ShedSourceFrames] == 1 })
+	eventually(t, "shed", func() bool { return snap(e).Shed[guard.ShedSourceFrames] == 1 })
 	c.Close()
 	noUpstreams(t, e)
 }
@@ -985,7 +984,7 @@ func TestUpstreamByHand(t *testing.T) {
 		}
 		if at += n; rand.IntN(20) == 0 {
 			time.Sleep(time.Millisecond)
-			if held := e.Snapshot().Buffered; held > 512<<10 {
+			if held := snap(e).Buffered; held > 512<<10 {
 				t.Fatalf("%d bytes are held", held)
 			}
 		}
@@ -1005,7 +1004,7 @@ func TestUpstreamPanicsAreContained(t *testing.T) {
 		io.WriteString(c, said)
 		io.ReadAll(c)
 		c.Close()
-		eventually(t, "counted", func() bool { return e.Snapshot().Panics == uint64(i+1) })
+		eventually(t, "counted", func() bool { return snap(e).Panics == uint64(i+1) })
 	}
 	io.WriteString(good, "hello\n")
 	b := make([]byte, 6)
@@ -1028,7 +1027,7 @@ func TestUpstreamThatFailsAtOnceIsTold(t *testing.T) {
 	if b, err := io.ReadAll(dial(t, addr)); string(b) != "nobody\n" || err != nil {
 		t.Fatalf("%q, %v", b, err)
 	}
-	if n := bad.Snapshot().Shed[guard.ShedUpstreamConnect]; n != 1 {
+	if n := snap(bad).Shed[guard.ShedUpstreamConnect]; n != 1 {
 		t.Errorf("counted %d", n)
 	}
 }
@@ -1071,17 +1070,9 @@ func TestNothingIsAllocatedPerRelayedRead(t *testing.T) {
 		for range 100 {
 			once()
 		}
-		var before, after runtime.MemStats
-		runtime.ReadMemStats(&before)
-		const n = 1000
-		for range n {
-			once()
-		}
-		runtime.ReadMemStats(&after)
 		// A large one is 16 reads and more; the race detector and collections have pools forget.
-		if got := after.Mallocs - before.Mallocs; got > uint64(n/20+n*(size>>20)) {
-			t.Errorf("%d allocations for %d times %d bytes", got, n, size)
-		}
+		const n = 1000
+		allocates(t, n, uint64(n/20+n*(size>>20)), once)
 	}
 }
 

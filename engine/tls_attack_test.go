@@ -95,7 +95,7 @@ func TestTLSMessagesThatNeverEnd(t *testing.T) {
 	}
 	f.raw.Write(f.record(nil, handshakeRecord, "\x0b\x03\xff\xfc"+strings.Repeat("x", 8<<10)))
 	ends(t, f.raw)
-	if s := e.Snapshot(); s.Shed[guard.ShedRecords] != 1 {
+	if s := snap(e); s.Shed[guard.ShedRecords] != 1 {
 		t.Errorf("%v", s.Shed)
 	}
 }
@@ -116,7 +116,7 @@ func TestTLSEmptyRecords(t *testing.T) {
 		if (err == nil) != (c.shed == 0) {
 			t.Errorf("%d empty records: %d bytes came back, %v", c.empty, n, err)
 		}
-		if s := e.Snapshot(); s.Shed[guard.ShedRecords] != c.shed {
+		if s := snap(e); s.Shed[guard.ShedRecords] != c.shed {
 			t.Errorf("%d empty records: %v", c.empty, s.Shed)
 		}
 	}
@@ -172,7 +172,7 @@ func TestTLSHerd(t *testing.T) {
 		wg.Go(func() {
 			c, err := tls.Dial("tcp", addr, clientTLS(0))
 			if err != nil {
-				t.Error(err, e.Snapshot().Shed)
+				t.Error(err, snap(e).Shed)
 				return
 			}
 			defer c.Close()
@@ -193,7 +193,7 @@ func TestTLSHandshakesAreBounded(t *testing.T) {
 	hi := helloOf(t, tls.VersionTLS12)
 	c := dial(t, addr)
 	c.Write(hi)
-	eventually(t, "it counts", func() bool { return e.Snapshot().Buffered >= shakeHolds })
+	eventually(t, "it counts", func() bool { return snap(e).Buffered >= shakeHolds })
 	sent := 0
 	for range 20 { // a ClientKeyExchange of 64 KiB
 		piece := "\x16\x03\x03\x10\x00\x10\x01\x00\x00" + strings.Repeat("x", 4096-4)
@@ -204,8 +204,8 @@ func TestTLSHandshakesAreBounded(t *testing.T) {
 		time.Sleep(5 * time.Millisecond)
 	}
 	ends(t, c)
-	eventually(t, "it is refused", func() bool { return e.Snapshot().Shed[guard.ShedTLS] == 1 })
-	if s := e.Snapshot(); s.BytesIn > 48<<10 {
+	eventually(t, "it is refused", func() bool { return snap(e).Shed[guard.ShedTLS] == 1 })
+	if s := snap(e); s.BytesIn > 48<<10 {
 		t.Errorf("%d bytes were read", s.BytesIn)
 	}
 	many := dial(t, addr)
@@ -221,8 +221,8 @@ func TestTLSHandshakesAreBounded(t *testing.T) {
 		time.Sleep(2 * time.Millisecond)
 	}
 	ends(t, many)
-	eventually(t, "so are many steps", func() bool { return e.Snapshot().Shed[guard.ShedTLS] == 2 })
-	eventually(t, "nothing is left", func() bool { s := e.Snapshot(); return s.Buffered == 0 && s.HandshakesOpen == 0 })
+	eventually(t, "so are many steps", func() bool { return snap(e).Shed[guard.ShedTLS] == 2 })
+	eventually(t, "nothing is left", func() bool { s := snap(e); return s.Buffered == 0 && s.HandshakesOpen == 0 })
 }
 
 // TestTLSBytesBehindTheHello: a few bytes behind a ClientHello, less than a record's header, had the
@@ -239,7 +239,7 @@ func TestTLSBytesBehindTheHello(t *testing.T) {
 	}
 	roundTrip(t, dialTLS(t, addr, clientTLS(0)))
 	eventually(t, "all but the good one are given up", func() bool {
-		s := e.Snapshot()
+		s := snap(e)
 		return s.Conns == 1 && s.HandshakesOpen == 0 && s.HandshakesQueued == 0
 	})
 }
@@ -250,13 +250,13 @@ func TestTLSLongHellosCount(t *testing.T) {
 	e, addr := serveTLS(t, echo.Frames(1000), 1004, nil)
 	usual := dialTLS(t, addr, clientTLS(0))
 	roundTrip(t, usual)
-	eventually(t, "a usual one counts little", func() bool { s := e.Snapshot(); return s.HandshakesOpen == 0 && s.Buffered < 2<<10 })
+	eventually(t, "a usual one counts little", func() bool { s := snap(e); return s.HandshakesOpen == 0 && s.Buffered < 2<<10 })
 	cfg := clientTLS(0)
 	for i := range 55 {
 		cfg.NextProtos = append(cfg.NextProtos, strings.Repeat("x", 245)+string(rune('a'+i%26))+string(rune('a'+i/26)))
 	}
 	roundTrip(t, dialTLS(t, addr, cfg))
-	if s := e.Snapshot(); s.Buffered < 25<<10 {
+	if s := snap(e); s.Buffered < 25<<10 {
 		t.Errorf("%d bytes counted after a hello of 14 KB", s.Buffered)
 	}
 }
@@ -281,7 +281,7 @@ func TestTLSCostOfWhoHasGone(t *testing.T) {
 		c.Close()
 		time.Sleep(60 * time.Millisecond)
 	}
-	if s := e.Snapshot(); s.HandshakesBegun > 4 || s.Shed[guard.ShedSourceHandshakes] < 6 {
+	if s := snap(e); s.HandshakesBegun > 4 || s.Shed[guard.ShedSourceHandshakes] < 6 {
 		t.Errorf("%d begun, %d shed", s.HandshakesBegun, s.Shed[guard.ShedSourceHandshakes])
 	}
 }

@@ -19,16 +19,16 @@ func TestTLSWarningsInTheHandshake(t *testing.T) {
 	e, addr := serveTLS(t, echo.Frames(1000), 1004, nil)
 	c := dial(t, addr)
 	c.Write(helloOf(t, tls.VersionTLS12))
-	eventually(t, "it is under way", func() bool { return e.Snapshot().HandshakesOpen == 1 })
+	eventually(t, "it is under way", func() bool { return snap(e).HandshakesOpen == 1 })
 	const warning = "\x15\x03\x03\x00\x02\x01\x5a"
 	io.WriteString(c, strings.Repeat(warning, 5))
 	time.Sleep(50 * time.Millisecond)
-	if s := e.Snapshot(); s.HandshakesOpen != 1 {
+	if s := snap(e); s.HandshakesOpen != 1 {
 		t.Errorf("five warnings ended the handshake: %v", s.Shed)
 	}
 	io.WriteString(c, strings.Repeat(warning, 100))
 	ends(t, c)
-	if s := e.Snapshot(); s.Shed[guard.ShedTLS] != 1 || s.HandshakesFailed != 1 {
+	if s := snap(e); s.Shed[guard.ShedTLS] != 1 || s.HandshakesFailed != 1 {
 		t.Errorf("%v", s.Shed)
 	}
 }
@@ -65,10 +65,10 @@ func TestTLSDeadlines(t *testing.T) {
 	}
 	ends(t, idle.NetConn())
 	eventually(t, "all is given back", func() bool {
-		s := e.Snapshot()
+		s := snap(e)
 		return s.Conns == 0 && s.HandshakesOpen == 0 && s.Buffered == 0 && s.Unproven == 0
 	})
-	if s := e.Snapshot(); s.Shed[guard.ShedHandshake] != 5 || s.Shed[guard.ShedFirstFrame] != 1 || s.HandshakesBegun != 2 {
+	if s := snap(e); s.Shed[guard.ShedHandshake] != 5 || s.Shed[guard.ShedFirstFrame] != 1 || s.HandshakesBegun != 2 {
 		t.Errorf("%d by handshake, %d by first frame, %d begun", s.Shed[guard.ShedHandshake], s.Shed[guard.ShedFirstFrame], s.HandshakesBegun)
 	}
 }
@@ -82,7 +82,7 @@ func TestTLSHandshakesOfASourceAreLimited(t *testing.T) {
 		dial(t, addr).Write(hi)
 	}
 	eventually(t, "5 are begun and 15 are shed", func() bool {
-		s := e.Snapshot()
+		s := snap(e)
 		return s.HandshakesBegun == 5 && s.Shed[guard.ShedSourceHandshakes] == 15
 	})
 }
@@ -94,16 +94,16 @@ func TestTLSHandshakePlacesAndQueue(t *testing.T) {
 	hi := helloOf(t, 0)
 	first := dial(t, addr)
 	first.Write(hi)
-	eventually(t, "one is under way", func() bool { return e.Snapshot().HandshakesOpen == 1 })
+	eventually(t, "one is under way", func() bool { return snap(e).HandshakesOpen == 1 })
 	for range 3 {
 		dial(t, addr).Write(hi)
 	}
-	eventually(t, "four are under way", func() bool { return e.Snapshot().HandshakesOpen == 4 })
+	eventually(t, "four are under way", func() bool { return snap(e).HandshakesOpen == 4 })
 	time.Sleep(2 * evictShakeAfter)
 	good := dialTLS(t, addr, clientTLS(0))
 	ends(t, first)
 	roundTrip(t, good)
-	if s := e.Snapshot(); s.Shed[guard.ShedHandshakes] != 1 {
+	if s := snap(e); s.Shed[guard.ShedHandshakes] != 1 {
 		t.Errorf("%d shed", s.Shed[guard.ShedHandshakes])
 	}
 
@@ -122,14 +122,14 @@ func TestTLSHandshakePlacesAndQueue(t *testing.T) {
 		c := tls.Client(dial(t, addr), clientTLS(0))
 		go c.Handshake()
 		waiting = append(waiting, c)
-		eventually(t, "it is begun", func() bool { return e.Snapshot().HandshakesBegun == uint64(i+1) && e.Snapshot().HandshakesQueued == i })
+		eventually(t, "it is begun", func() bool { return snap(e).HandshakesBegun == uint64(i+1) && snap(e).HandshakesQueued == i })
 	}
 	for range 5 {
 		c := dial(t, addr)
 		c.Write(hi)
 		ends(t, c)
 	}
-	if s := e.Snapshot(); s.Shed[guard.ShedHandshakes] != 5 {
+	if s := snap(e); s.Shed[guard.ShedHandshakes] != 5 {
 		t.Errorf("%d shed", s.Shed[guard.ShedHandshakes])
 	}
 	close(hold)
@@ -154,7 +154,7 @@ func TestTLSPanicEndsItsOwnHandshake(t *testing.T) {
 		t.Error("the handshake went well")
 	}
 	roundTrip(t, good)
-	if s := e.Snapshot(); s.Panics != 1 {
+	if s := snap(e); s.Panics != 1 {
 		t.Errorf("%d panics", s.Panics)
 	}
 }
@@ -171,11 +171,11 @@ func TestTLSSilentReaderCostsMaxOut(t *testing.T) {
 		}
 	}()
 	time.Sleep(300 * time.Millisecond)
-	if s := e.Snapshot(); s.Buffered > 600<<10 {
+	if s := snap(e); s.Buffered > 600<<10 {
 		t.Errorf("%d bytes are held", s.Buffered)
 	}
 	if n, err := io.CopyN(io.Discard, c, int64(frames*len(frame))); err != nil {
-		t.Fatalf("%d bytes came, %v, shed %v", n, err, e.Snapshot().Shed)
+		t.Fatalf("%d bytes came, %v, shed %v", n, err, snap(e).Shed)
 	}
 }
 
@@ -199,7 +199,7 @@ func TestTLSTinyRecordsAreSlowed(t *testing.T) {
 	if d := time.Since(begun); d < 350*time.Millisecond {
 		t.Errorf("took %v", d)
 	}
-	if s := e.Snapshot(); s.Shed[guard.SlowConnBytes] == 0 {
+	if s := snap(e); s.Shed[guard.SlowConnBytes] == 0 {
 		t.Error("never slowed")
 	}
 }
@@ -231,18 +231,18 @@ func TestSilentFloodLeavesRoom(t *testing.T) {
 			}
 		}
 		eventually(t, "some are shed", func() bool {
-			s := e.Snapshot()
+			s := snap(e)
 			return s.Shed[guard.ShedUnproven]+s.Shed[guard.ShedSourceUnproven]+s.Shed[guard.ShedPrefixUnproven] >= 300
 		})
 		time.Sleep(700 * time.Millisecond) // the silent ones have had their time
 		for i := range 20 {
 			c := tls.Client(dial(t, addr), clientTLS(0))
 			if err := c.Handshake(); err != nil {
-				t.Fatalf("%d sources, newcomer %d: %v, shed %v", sources, i, err, e.Snapshot().Shed)
+				t.Fatalf("%d sources, newcomer %d: %v, shed %v", sources, i, err, snap(e).Shed)
 			}
 			roundTrip(t, c)
 		}
-		if s := e.Snapshot(); s.Unproven > 200 {
+		if s := snap(e); s.Unproven > 200 {
 			t.Errorf("%d unproven", s.Unproven)
 		}
 	}

@@ -78,8 +78,8 @@ func TestTLSByteByByte(t *testing.T) {
 		}
 		c.Close()
 	}
-	eventually(t, "all is given back", func() bool { s := e.Snapshot(); return s.Conns == 0 && s.Buffered == 0 && s.HandshakesOpen == 0 })
-	s := e.Snapshot()
+	eventually(t, "all is given back", func() bool { s := snap(e); return s.Conns == 0 && s.Buffered == 0 && s.HandshakesOpen == 0 })
+	s := snap(e)
 	if s.Handshakes[TLS12] != 1 || s.Handshakes[TLS13] != 1 || s.HandshakesBegun != 2 || s.Unproven != 0 {
 		t.Errorf("%+v", s)
 	}
@@ -165,8 +165,8 @@ func TestTLSChallengeConnectionsEndWithTheHandshake(t *testing.T) {
 			t.Errorf("%q, %v", b, err)
 		}
 	}
-	eventually(t, "they are gone", func() bool { return e.Snapshot().Conns == 0 })
-	if s := e.Snapshot(); s.Handshakes[TLS12]+s.Handshakes[TLS13] != 2 || s.Listeners[0].Frames != 0 {
+	eventually(t, "they are gone", func() bool { return snap(e).Conns == 0 })
+	if s := snap(e); s.Handshakes[TLS12]+s.Handshakes[TLS13] != 2 || s.Listeners[0].Frames != 0 {
 		t.Errorf("%+v", s)
 	}
 }
@@ -203,8 +203,8 @@ func TestTLSRefusals(t *testing.T) {
 			t.Errorf("%q: %d bytes of answer, want one alert at most", bytes, n)
 		}
 	}
-	eventually(t, "all have gone", func() bool { return e.Snapshot().Conns == 0 })
-	s := e.Snapshot()
+	eventually(t, "all have gone", func() bool { return snap(e).Conns == 0 })
+	s := snap(e)
 	if s.HandshakesFailed != 3 || s.Shed[guard.ShedTLS] != 3 || s.Shed[guard.ShedMalformed] != 5 || s.Faults[codec.NotTLS] < 3 {
 		t.Errorf("%d failed, %d and %d shed, faults %v", s.HandshakesFailed, s.Shed[guard.ShedTLS], s.Shed[guard.ShedMalformed], s.Faults)
 	}
@@ -265,7 +265,7 @@ func TestTLSChat(t *testing.T) {
 		}
 		c.Close()
 	}
-	eventually(t, "gone and nothing held", func() bool { s := e.Snapshot(); return s.Conns == 1 && s.Buffered == 0 })
+	eventually(t, "gone and nothing held", func() bool { s := snap(e); return s.Conns == 1 && s.Buffered == 0 })
 }
 
 // Tampered bytes are answered with an alert, and nothing of them is served.
@@ -281,7 +281,7 @@ func TestTLSTampering(t *testing.T) {
 			t.Errorf("%s: %v", tls.VersionName(v), err)
 		}
 	}
-	eventually(t, "both are counted", func() bool { return e.Snapshot().Shed[guard.ShedTLS] == 2 })
+	eventually(t, "both are counted", func() bool { return snap(e).Shed[guard.ShedTLS] == 2 })
 }
 
 // A frame and a record that is wrong in one segment: the alert is the last word, and it arrives.

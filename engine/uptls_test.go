@@ -164,7 +164,7 @@ func TestRelayTrustsNobodyElse(t *testing.T) {
 			if d := <-told; !strings.HasPrefix(d, "tls: ") || len(d) < 20 || len(told) > 0 {
 				t.Errorf("told %q, and %d more", d, len(told))
 			}
-			if s := e.Snapshot(); s.UpstreamEnds[service.EndTLS] == 0 || s.UpstreamsConnected != 0 || s.Shed[guard.ShedUpstreamConnect] != 1 {
+			if s := snap(e); s.UpstreamEnds[service.EndTLS] == 0 || s.UpstreamsConnected != 0 || s.Shed[guard.ShedUpstreamConnect] != 1 {
 				t.Errorf("ends %v, shed %v", s.UpstreamEnds, s.Shed[guard.ShedUpstreamConnect])
 			}
 		})
@@ -233,7 +233,7 @@ func TestManyHandshakesWithServers(t *testing.T) {
 		})
 	}
 	all.Wait()
-	if n := e.Snapshot().UpstreamEnds[service.EndBusy]; n != 0 {
+	if n := snap(e).UpstreamEnds[service.EndBusy]; n != 0 {
 		t.Errorf("%d were given up", n)
 	}
 }
