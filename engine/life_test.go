@@ -55,19 +55,14 @@ func TestPipelinedFloodLeavesOthersTheirTurn(t *testing.T) {
 		c.Listeners[0].SourceFrameRate, c.Listeners[0].ConnByteRate, c.Listeners[0].SourceByteRate = 0, 0, 0
 	})
 	const n = 100_000
-	c := dial(t, addr)
-	go io.WriteString(c, strings.Repeat("GET / HTTP/1.1\r\nHost: x\r\n\r\n", n))
+	c, g := dial(t, addr), dial(t, addr)
 	var slowest time.Duration
-	stop, done := make(chan bool), make(chan error)
+	served := 0
+	stop, done := make(chan bool), make(chan error, 1)
+	go io.WriteString(c, strings.Repeat("GET / HTTP/1.1\r\nHost: x\r\n\r\n", n))
 	go func() {
-		g, err := net.Dial("tcp", addr)
-		if err != nil {
-			done <- err
-			return
-		}
-		defer g.Close()
 		r := bufio.NewReader(g)
-		for {
+		for ; ; served++ {
 			select {
 			case <-stop:
 				done <- nil
@@ -97,8 +92,8 @@ func TestPipelinedFloodLeavesOthersTheirTurn(t *testing.T) {
 	if err := <-done; err != nil {
 		t.Fatal(err)
 	}
-	if slowest > 2*time.Second {
-		t.Fatalf("the other client waited %s", slowest)
+	if served < 10 || slowest > 10*time.Second {
+		t.Fatalf("the other client was served %d times, and waited %s", served, slowest)
 	}
 }
 
@@ -137,7 +132,7 @@ func TestSlowReaderAboveTheRateGetsAll(t *testing.T) {
 	t.Parallel()
 	e, addr := serve(t, echo.Frames(1<<20), 1<<20+4, func(c *Config) {
 		l := &c.Listeners[0]
-		l.MaxOut, l.MinRate, l.MinRateGrace, l.WriteTimeout = 32<<10, 50_000, 2*time.Second, 3*time.Second
+		l.MaxOut, l.MinRate, l.MinRateGrace, l.WriteTimeout = 32<<10, 50_000, 2*time.Second, 10*time.Second
 	})
 	c := dial(t, addr)
 	c.SetReadBuffer(16 << 10)
@@ -150,13 +145,16 @@ func TestSlowReaderAboveTheRateGetsAll(t *testing.T) {
 	time.Sleep(50 * time.Millisecond)
 	got := 0
 	buf := make([]byte, 8<<10)
-	for got < frames*(size+4) {
+	for begun := time.Now(); got < frames*(size+4); {
+		if time.Since(begun) < time.Duration(got)*time.Second/250_000 { // 250 kB/s, whatever else the machine does
+			time.Sleep(5 * time.Millisecond)
+			continue
+		}
 		n, err := io.ReadFull(c, buf[:min(len(buf), frames*(size+4)-got)])
 		if err != nil {
 			t.Fatalf("cut after %d bytes: %v; %v", got, err, snap(e).Shed)
 		}
 		got += n
-		time.Sleep(25 * time.Millisecond) // about 320 kB/s
 	}
 }
 
@@ -189,6 +187,7 @@ func TestDrippedHeadIsLookedAtSeldom(t *testing.T) {
 	e, addr := serve(t, hello.New(hello.Config{}), 16<<10, nil)
 	c := dial(t, addr)
 	head := "GET / HTTP/1.1\r\nHost: x\r\nX-Drip: " + strings.Repeat("y", 150) + "\r\n\r\n"
+	begun := time.Now()
 	for i := range head {
 		io.WriteString(c, head[i:i+1])
 		time.Sleep(3 * time.Millisecond)
@@ -198,16 +197,26 @@ func TestDrippedHeadIsLookedAtSeldom(t *testing.T) {
 	if n, err := c.Read(b); err != nil || !bytes.HasPrefix(b[:n], []byte("HTTP/1.1 200")) {
 		t.Fatalf("%q, %v", b[:n], err)
 	}
-	if took := time.Since(t0); took > 4*time.Second {
-		t.Errorf("answered %s after the last byte", took)
+	if took := time.Since(t0); took > min(4*t0.Sub(begun), dripMost)+2*time.Second {
+		t.Errorf("answered %s after the last byte of a head of %s", took, t0.Sub(begun))
 	}
 	if w := snap(e).Loops[0].Wakes; w > 20 {
 		t.Errorf("%d wakes for %d bytes", w, len(head))
 	}
-	t0 = time.Now()
+	lowat := make(chan int32, 1)
+	e.loops[0].do(func() {
+		for _, c := range e.loops[0].byFD {
+			if c != nil {
+				lowat <- c.lowat
+			}
+		}
+	})
+	if n := <-lowat; n != 1 {
+		t.Errorf("the next request is to be noticed after %d bytes", n)
+	}
 	io.WriteString(c, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-	if n, err := c.Read(b); err != nil || n == 0 || time.Since(t0) > 500*time.Millisecond {
-		t.Errorf("the next request: %d bytes after %s, %v", n, time.Since(t0), err)
+	if n, err := c.Read(b); err != nil || n == 0 {
+		t.Errorf("the next request: %d bytes, %v", n, err)
 	}
 }
 
@@ -233,31 +242,38 @@ func TestDeadlines(t *testing.T) {
 				l.FirstFrameTimeout, l.FrameTimeout, l.IdleTimeout = 300*time.Millisecond, 500*time.Millisecond, 800*time.Millisecond
 				l.MinRateGrace = 600 * time.Millisecond
 			})
-			c := dial(t, addr)
-			t0 := time.Now()
-			go func() {
+			tries := uint64(0)
+			inTime(t, tc.after+400*time.Millisecond, func() time.Duration {
+				tries++
+				t0 := time.Now() // before it is accepted
+				c := dial(t, addr)
 				if tc.every == 0 {
 					io.WriteString(c, tc.send)
-					return
+				} else {
+					io.WriteString(c, tc.send[:1])
+					go func() {
+						for i := 1; ; i++ {
+							time.Sleep(tc.every)
+							if _, err := c.Write([]byte{tc.send[min(i, len(tc.send)-1)]}); err != nil {
+								return
+							}
+						}
+					}()
 				}
-				for i := range tc.send {
-					if _, err := io.WriteString(c, tc.send[i:i+1]); err != nil {
-						return
-					}
-					time.Sleep(tc.every)
+				b, _ := io.ReadAll(c)
+				took := time.Since(t0)
+				c.Close()
+				if !strings.HasPrefix(string(b), tc.reply) || tc.reply == "" && len(b) > 0 {
+					t.Errorf("answered %q", b)
 				}
-			}()
-			b, _ := io.ReadAll(c)
-			took := time.Since(t0)
-			if !strings.HasPrefix(string(b), tc.reply) || tc.reply == "" && len(b) > 0 {
-				t.Errorf("answered %q", b)
-			}
-			if took < tc.after || took > tc.after+400*time.Millisecond {
-				t.Errorf("ended after %s, expected %s", took, tc.after)
-			}
-			if s := snap(e); s.Shed[tc.reason] != 1 {
-				t.Errorf("counted %v", s.Shed)
-			}
+				if took < tc.after {
+					t.Errorf("ended after %s, expected %s", took, tc.after)
+				}
+				if s := snap(e); s.Shed[tc.reason] != tries {
+					t.Errorf("counted %v", s.Shed)
+				}
+				return took
+			})
 		})
 	}
 }
@@ -266,21 +282,25 @@ func TestByteBudgetSlowsAndLosesNothing(t *testing.T) {
 	e, addr := serve(t, echo.Frames(1<<20), 1<<20+4, func(c *Config) {
 		c.Listeners[0].ConnByteRate, c.Listeners[0].ConnByteBurst = 1<<20, 64<<10
 	})
-	c := dial(t, addr)
 	frame := length.Append(nil, bytes.Repeat([]byte("0123456789abcdef"), 4<<10))
-	t0 := time.Now()
-	go func() {
-		for range 8 {
-			c.Write(frame)
+	inTime(t, 2*time.Second, func() time.Duration {
+		c := dial(t, addr)
+		t0 := time.Now()
+		go func() {
+			for range 8 {
+				c.Write(frame)
+			}
+		}()
+		got := make([]byte, 8*len(frame))
+		if _, err := io.ReadFull(c, got); err != nil {
+			t.Fatal(err)
 		}
-	}()
-	got := make([]byte, 8*len(frame))
-	if _, err := io.ReadFull(c, got); err != nil {
-		t.Fatal(err)
-	}
-	if took := time.Since(t0); took < 300*time.Millisecond || took > 2*time.Second {
-		t.Fatalf("512 KiB at 1 MiB/s after a burst of 64 KiB took %s", took)
-	}
+		took := time.Since(t0)
+		if took < 300*time.Millisecond {
+			t.Errorf("512 KiB at 1 MiB/s after a burst of 64 KiB took %s", took)
+		}
+		return took
+	})
 	if s := snap(e); s.Shed[guard.SlowConnBytes] == 0 {
 		t.Fatal("not counted")
 	}
@@ -327,7 +347,7 @@ func TestFrameRateIsAnswered429(t *testing.T) {
 // TestRefusalsAreCountedInARow lets one request pass between those that are refused.
 func TestRefusalsAreCountedInARow(t *testing.T) {
 	_, addr := serve(t, hello.New(hello.Config{}), 16<<10, func(c *Config) {
-		c.Listeners[0].SourceFrameRate, c.Listeners[0].SourceFrameBurst = 20, 1
+		c.Listeners[0].SourceFrameRate, c.Listeners[0].SourceFrameBurst = 10, 1
 		c.Listeners[0].MaxRefusals = 100
 	})
 	c := dial(t, addr)
@@ -491,7 +511,7 @@ func TestStopFinishesWhatIsInFlight(t *testing.T) {
 	started := make(chan bool, 1)
 	e, addr := serve(t, handler{func(c service.Conn, cmd string) {
 		c.Work(func() { started <- true; time.Sleep(200 * time.Millisecond) }, func() { c.WriteString("finished\n") })
-	}}, 100, nil)
+	}}, 100, func(c *Config) { c.DrainTimeout = 30 * time.Second })
 	idle, c := dial(t, addr), dial(t, addr)
 	io.WriteString(c, "go\n")
 	<-started
@@ -499,7 +519,7 @@ func TestStopFinishesWhatIsInFlight(t *testing.T) {
 	if err := e.Stop(context.Background()); err != nil {
 		t.Fatal(err)
 	}
-	if took := time.Since(t0); took > 900*time.Millisecond {
+	if took := time.Since(t0); took > 10*time.Second {
 		t.Errorf("took %s with nothing left to wait for", took)
 	}
 	if b, err := io.ReadAll(c); string(b) != "finished\n" || err != nil {
@@ -517,13 +537,16 @@ func TestStopFinishesWhatIsInFlight(t *testing.T) {
 }
 
 func TestStopCutsAtTheTimeout(t *testing.T) {
-	e, addr := serve(t, echo.Frames(100), 104, func(c *Config) { c.DrainTimeout = 200 * time.Millisecond })
+	e, addr := serve(t, echo.Frames(100), 104, func(c *Config) {
+		c.DrainTimeout = 200 * time.Millisecond
+		c.Listeners[0].FirstFrameTimeout = time.Minute
+	})
 	c := dial(t, addr)
 	c.Write([]byte{0, 0, 0, 9, 'x'})
 	eventually(t, "half a frame is there", func() bool { return snap(e).BytesIn == 5 })
 	t0 := time.Now()
 	e.Stop(context.Background())
-	if took := time.Since(t0); took < 200*time.Millisecond || took > time.Second {
+	if took := time.Since(t0); took < 200*time.Millisecond || took > 10*time.Second {
 		t.Errorf("took %s", took)
 	}
 	if s := snap(e); s.Shed[guard.ShedDrain] != 1 {
@@ -577,7 +600,7 @@ func TestStormOfResetsLeavesNothing(t *testing.T) {
 	e, addr := serve(t, echo.Frames(1000), 1004, func(c *Config) {
 		c.Loops = 2
 		c.Listeners[0].SourceConnRate, c.Listeners[0].SourceFrameRate, c.Listeners[0].SourceUnproven = 0, 0, 0
-		c.Guard.MaxUnproven = 2000
+		c.Listeners[0].SourceConns, c.Guard.MaxConns, c.Guard.MaxUnproven = 4000, 4000, 8000 // the loops may be late
 	})
 	good := dial(t, addr)
 	for i := range 3000 {
@@ -606,7 +629,10 @@ func TestStormOfResetsLeavesNothing(t *testing.T) {
 }
 
 func TestBufferedBytesAreBoundedForAll(t *testing.T) {
-	e, addr := serve(t, echo.Frames(1<<20), 1<<20+4, func(c *Config) { c.MaxBuffered = 1 << 20 })
+	e, addr := serve(t, echo.Frames(1<<20), 1<<20+4, func(c *Config) {
+		c.MaxBuffered = 1 << 20
+		c.Listeners[0].FirstFrameTimeout, c.Listeners[0].MinRateGrace = time.Minute, time.Minute
+	})
 	for range 20 {
 		c := dial(t, addr)
 		c.Write(length.Append(nil, make([]byte, 1<<20))[:200<<10])

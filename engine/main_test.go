@@ -14,7 +14,7 @@ func TestMain(m *testing.M) {
 	fds, routines := openFDs(), runtime.NumGoroutine()
 	code := m.Run()
 	http.DefaultClient.CloseIdleConnections()
-	for end := time.Now().Add(3 * time.Second); code == 0; time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(15 * time.Second); code == 0; time.Sleep(20 * time.Millisecond) {
 		// Go's own poller opens an epoll descriptor and an eventfd with the first socket.
 		if openFDs() <= fds+2 && runtime.NumGoroutine() <= routines {
 			break

@@ -51,7 +51,7 @@ func dialFrom(t testing.TB, from, addr string) *net.TCPConn {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { c.Close() })
-	c.SetDeadline(time.Now().Add(time.Minute))
+	c.SetDeadline(time.Now().Add(3 * time.Minute))
 	return c.(*net.TCPConn)
 }
 
