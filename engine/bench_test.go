@@ -20,6 +20,7 @@ func unlimited(c *Config) {
 	l.SourceFrameRate, l.SourceFrameBurst = 100_000_000, 100_000_000
 	l.SourceByteRate, l.SourceByteBurst = 1<<33, 1<<30
 	l.ConnByteRate, l.ConnByteBurst = 1<<33, 1<<30
+	l.SourceHandshakeRate, l.SourceHandshakeBurst = 100_000_000, 100_000_000 // slow ones cost several
 }
 
 // pingPong returns a function that sends msg once and reads the answer, as many bytes as the first
