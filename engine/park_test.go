@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -204,6 +205,7 @@ func TestParkedUpstreamEnds(t *testing.T) {
 		{"nothing", func(c *net.TCPConn) {}, service.EndIdle},
 	} {
 		t.Run(c.why, func(t *testing.T) {
+			parked := make(chan bool, 1)
 			to := behind(t, func(tc *net.TCPConn) {
 				r := bufio.NewReader(tc)
 				for {
@@ -211,11 +213,16 @@ func TestParkedUpstreamEnds(t *testing.T) {
 						return
 					}
 					io.WriteString(tc, "yes\n")
-					time.Sleep(20 * time.Millisecond)
+					<-parked
 					c.after(tc)
 				}
 			})
-			a, e, addr := serveSharer(t, to, func(a *sharer) { a.park = 200 * time.Millisecond })
+			a, e, addr := serveSharer(t, to, func(a *sharer) {
+				if c.want == service.EndIdle {
+					a.park = 200 * time.Millisecond
+				}
+			})
+			t.Cleanup(func() { close(parked) })
 			for range 3 {
 				conn := dial(t, addr)
 				io.WriteString(conn, "x\n")
@@ -223,6 +230,8 @@ func TestParkedUpstreamEnds(t *testing.T) {
 				if _, err := io.ReadFull(conn, b); err != nil || string(b) != "yes\n" {
 					t.Fatalf("%q, %v", b, err)
 				}
+				snap(e) // the loop is done with what has brought the answer
+				parked <- true
 				eventually(t, "it has ended", func() bool { return snap(e).Upstreams == 0 })
 				conn.Close()
 			}
@@ -334,18 +343,32 @@ func TestWordsBeforeTheQuestion(t *testing.T) {
 			first, second := dial(t, addr), dial(t, addr)
 			io.WriteString(first, "a\n")
 			ask(first, "a")
-			for _, l := range e.loops {
-				l.do(func() {
-					if l.upstreams.parked.first == nil {
+			eventually(t, "both are there", func() bool { return snap(e).Conns == 2 })
+			l := e.loops[0]
+			arrives := func(there func() bool) {
+				for end := time.Now().Add(30 * time.Second); !there(); time.Sleep(time.Millisecond) {
+					if time.Now().After(end) {
+						t.Error("it does not arrive")
 						return
 					}
-					io.WriteString(second, "b\n") // the loop hears of this first
-					time.Sleep(20 * time.Millisecond)
+				}
+			}
+			l.do(func() {
+				u := l.upstreams.parked.first
+				if u == nil {
+					t.Error("none is parked")
 					say <- true
 					<-said
-					time.Sleep(20 * time.Millisecond)
+					return
+				}
+				io.WriteString(second, "b\n") // the loop hears of this first
+				arrives(func() bool {
+					return slices.ContainsFunc(l.byFD, func(c *conn) bool { return c != nil && waiting(c.fd) > 0 })
 				})
-			}
+				say <- true
+				<-said
+				arrives(func() bool { return waiting(u.fd) > 0 })
+			})
 			ask(second, "b")
 			first.Close()
 			second.Close()
