@@ -72,15 +72,29 @@ func echoes(c *net.TCPConn) {
 	c.CloseWrite()
 }
 
-// nobody is an address where nothing listens.
-func nobody(t testing.TB) string {
+// bound is a socket of an address that is nobody else's for the length of a test.
+func bound(t testing.TB) (fd int, addr string) {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer ln.Close()
-	return ln.Addr().String()
+	t.Cleanup(func() { unix.Close(fd) })
+	if err := unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
+		t.Fatal(err)
+	}
+	sa, err := unix.Getsockname(fd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fd, fmt.Sprintf("127.0.0.1:%d", sa.(*unix.SockaddrInet4).Port)
+}
+
+// nobody is an address where nothing listens.
+func nobody(t testing.TB) string {
+	t.Helper()
+	_, addr := bound(t)
+	return addr
 }
 
 // pool opens a pool for the length of a test.
@@ -234,7 +248,7 @@ func TestRelayChangesNothing(t *testing.T) {
 			} else {
 				conn = dial(t, addr)
 			}
-			conn.SetDeadline(time.Now().Add(60 * time.Second))
+			conn.SetDeadline(time.Now().Add(3 * time.Minute))
 			sent := make(chan []byte, 1)
 			go func() {
 				sent <- noise(conn, 2, size).Sum(nil)
@@ -287,7 +301,10 @@ func TestRelayPausesInsteadOfHolding(t *testing.T) {
 	const each = 32 << 20
 	t.Run("clients", func(t *testing.T) {
 		to := behind(t, func(c *net.TCPConn) { noise(c, 1, each) })
-		e, addr := serveRelay(t, nil, to)
+		e, addr := serveRelay(t, func(c *Config) { // who is read last has to wait
+			l := &c.Listeners[0]
+			l.FirstFrameTimeout, l.WriteTimeout, l.MinRate = time.Minute, time.Minute, 0
+		}, to)
 		want := noise(io.Discard, 1, each).Sum(nil)
 		var conns []*net.TCPConn
 		for range 4 {
@@ -314,13 +331,13 @@ func TestRelayPausesInsteadOfHolding(t *testing.T) {
 			io.Copy(h, c)
 			sums <- h.Sum(nil)
 		})
-		e, addr := serveRelay(t, func(c *Config) { c.Listeners[0].IdleTimeout = 300 * time.Millisecond }, to)
+		e, addr := serveRelay(t, func(c *Config) { c.Listeners[0].IdleTimeout = time.Second }, to)
 		want := noise(io.Discard, 1, each).Sum(nil)
 		for range 4 {
 			c := dial(t, addr)
 			go func() { noise(c, 1, each); c.CloseWrite() }()
 		}
-		for end := time.Now().Add(600 * time.Millisecond); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+		for end := time.Now().Add(2 * time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
 			if n := snap(e).Buffered; n > 4*(256<<10) {
 				t.Fatalf("%d bytes are held for 4 servers that have stalled", n)
 			}
@@ -341,20 +358,25 @@ func turnedAway(addr string) error {
 		return err
 	}
 	defer c.Close()
-	c.SetDeadline(time.Now().Add(10 * time.Second))
+	c.SetDeadline(time.Now().Add(30 * time.Second))
 	_, err = io.ReadAll(c)
 	return err
 }
 
 func TestRelayTellsAtOnceThatNobodyIsThere(t *testing.T) {
 	e, addr := serveRelay(t, nil, nobody(t))
-	begun := time.Now()
-	if err := turnedAway(addr); !wasReset(err) || time.Since(begun) > time.Second {
-		t.Fatalf("after %s: %v", time.Since(begun), err)
-	}
+	tries := uint64(0)
+	inTime(t, time.Second, func() time.Duration {
+		tries++
+		begun := time.Now()
+		if err := turnedAway(addr); !wasReset(err) {
+			t.Fatal(err)
+		}
+		return time.Since(begun)
+	})
 	noUpstreams(t, e)
 	s := snap(e)
-	if s.Shed[guard.ShedUpstreamConnect] != 1 || s.UpstreamEnds[service.EndRefused] != 1 {
+	if s.Shed[guard.ShedUpstreamConnect] != tries || tries == 1 && s.UpstreamEnds[service.EndRefused] != 1 {
 		t.Errorf("counted %d sheds, %d refusals", s.Shed[guard.ShedUpstreamConnect], s.UpstreamEnds[service.EndRefused])
 	}
 }
@@ -377,38 +399,32 @@ func TestRelayTriesAnotherServer(t *testing.T) {
 // blackhole is an address whose queue of connections is full: SYNs are dropped.
 func blackhole(t testing.TB) string {
 	t.Helper()
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { unix.Close(fd) })
-	if err := unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
-		t.Fatal(err)
-	}
+	fd, addr := bound(t)
 	if err := unix.Listen(fd, 0); err != nil {
 		t.Fatal(err)
 	}
-	sa, _ := unix.Getsockname(fd)
-	addr := fmt.Sprintf("127.0.0.1:%d", sa.(*unix.SockaddrInet4).Port)
+	late := 0
 	for range 8 {
-		c, err := net.DialTimeout("tcp", addr, 100*time.Millisecond)
-		if err != nil {
+		c, err := net.DialTimeout("tcp", addr, 250*time.Millisecond)
+		if err == nil {
+			t.Cleanup(func() { c.Close() })
+			late = 0
+		} else if late++; late == 2 { // one alone may have been late itself
 			return addr
 		}
-		t.Cleanup(func() { c.Close() })
 	}
 	t.Skip("the queue does not fill")
 	return ""
 }
 
 func TestRelayDoesNotWaitForeverToConnect(t *testing.T) {
-	p := pool(t, relay.Config{To: []string{blackhole(t)}, ConnectTimeout: 300 * time.Millisecond})
-	e, addr := serve(t, relay.Bytes(p), 64<<10, func(c *Config) { c.Listeners[0].FirstFrameTimeout = 100 * time.Millisecond })
+	p := pool(t, relay.Config{To: []string{blackhole(t)}, ConnectTimeout: 3 * time.Second})
+	e, addr := serve(t, relay.Bytes(p), 64<<10, func(c *Config) { c.Listeners[0].FirstFrameTimeout = 1500 * time.Millisecond })
+	begun := time.Now() // before it is accepted
 	c := dial(t, addr)
 	io.WriteString(c, "is anybody there?")
-	begun := time.Now()
 	_, err := io.ReadAll(c)
-	if took := time.Since(begun); !wasReset(err) || took < 250*time.Millisecond || took > 2*time.Second {
+	if took := time.Since(begun); !wasReset(err) || took < 3*time.Second || took > 20*time.Second {
 		t.Fatalf("after %s: %v", took, err)
 	}
 	noUpstreams(t, e)
@@ -420,7 +436,7 @@ func TestRelayDoesNotWaitForeverToConnect(t *testing.T) {
 
 // TestRelayTriesAnotherServerAfterATimeout loses nothing that the client has sent meanwhile.
 func TestRelayTriesAnotherServerAfterATimeout(t *testing.T) {
-	p := pool(t, relay.Config{To: []string{blackhole(t), behind(t, echoes)}, ConnectTimeout: 200 * time.Millisecond})
+	p := pool(t, relay.Config{To: []string{blackhole(t), behind(t, echoes)}, ConnectTimeout: time.Second})
 	_, addr := serve(t, relay.Bytes(p), 64<<10, unlimited)
 	for range 4 {
 		c := dial(t, addr)
@@ -457,7 +473,12 @@ func TestRelayPassesAResetOn(t *testing.T) {
 	t.Run("of the server, that says why", func(t *testing.T) {
 		to := behind(t, func(c *net.TCPConn) {
 			io.WriteString(c, "too many clients") // and closes with the question unread: a reset
-			time.Sleep(100 * time.Millisecond)
+			raw, _ := c.SyscallConn()
+			for n := 0; n < 800; time.Sleep(10 * time.Millisecond) {
+				if raw.Control(func(fd uintptr) { n = waiting(int(fd)) }) != nil {
+					return // the test is over
+				}
+			}
 		})
 		_, addr := serveRelay(t, nil, to)
 		c := dial(t, addr)
@@ -476,7 +497,7 @@ func TestRelayPassesAResetOn(t *testing.T) {
 		e, addr := serveRelay(t, nil, to)
 		c := dial(t, addr)
 		io.WriteString(c, "hel")
-		time.Sleep(20 * time.Millisecond)
+		eventually(t, "it is passed on", func() bool { return snap(e).UpstreamBytesOut == 3 })
 		c.SetLinger(0)
 		c.Close()
 		if err := <-heard; !wasReset(err) {
@@ -494,10 +515,10 @@ func TestRelayDoesNotPassOnATruncation(t *testing.T) {
 		heard <- err
 	})
 	e, addr := serveRelay(t, tlsWith(&tls.Config{}, nil), to)
-	for _, orderly := range []bool{true, false} {
+	for i, orderly := range []bool{true, false} {
 		c := dialTLS(t, addr, clientTLS(0))
 		io.WriteString(c, "pay 100")
-		time.Sleep(20 * time.Millisecond)
+		eventually(t, "it is passed on", func() bool { return snap(e).UpstreamBytesOut == uint64(7*(i+1)) })
 		if orderly {
 			c.CloseWrite()
 		} else {
@@ -574,6 +595,19 @@ func TestRelayPassesAnEndOnThatCameWhilePaused(t *testing.T) {
 
 func TestRelayDeadlines(t *testing.T) {
 	silent := func(c *net.TCPConn) { io.Copy(io.Discard, c) }
+	stays := func(c *net.TCPConn) { // until its connection has gone, and reads nothing
+		raw, _ := c.SyscallConn()
+		gone := false
+		for !gone {
+			time.Sleep(10 * time.Millisecond)
+			err := raw.Control(func(fd uintptr) {
+				p := []unix.PollFd{{Fd: int32(fd)}}
+				unix.Poll(p, 0)
+				gone = p[0].Revents&(unix.POLLHUP|unix.POLLERR) != 0
+			})
+			gone = gone || err != nil
+		}
+	}
 	for _, c := range []struct {
 		why    string
 		server func(*net.TCPConn)
@@ -582,25 +616,26 @@ func TestRelayDeadlines(t *testing.T) {
 		reason guard.Reason
 	}{
 		{"a client that says nothing", func(c *net.TCPConn) {
-			for range 40 { // however much the server says
-				io.WriteString(c, "welcome")
+			for { // however much the server says
+				if _, err := io.WriteString(c, "welcome"); err != nil {
+					return
+				}
 				time.Sleep(20 * time.Millisecond)
 			}
 		}, func(*net.TCPConn) {}, func(l *Limits) { l.FirstFrameTimeout = 300 * time.Millisecond }, guard.ShedFirstFrame},
 		{"a server that accepts and says nothing", silent, func(c *net.TCPConn) { io.WriteString(c, "hello?") },
 			func(l *Limits) { l.IdleTimeout = 300 * time.Millisecond }, guard.ShedIdle},
-		{"a client that has ended, and a server that does not", func(c *net.TCPConn) { time.Sleep(time.Second) }, func(c *net.TCPConn) {
+		{"a client that has ended, and a server that does not", stays, func(c *net.TCPConn) {
 			io.WriteString(c, "that is all")
 			c.CloseWrite()
 		}, func(l *Limits) { l.HalfCloseTimeout = 300 * time.Millisecond }, guard.ShedHalfClosed},
 		{"a server that has ended, and a client that does not", func(c *net.TCPConn) { c.CloseWrite(); silent(c) }, func(c *net.TCPConn) { io.WriteString(c, "x") },
 			func(l *Limits) { l.HalfCloseTimeout = 300 * time.Millisecond }, guard.ShedHalfClosed},
-		{"a server that takes nothing", func(c *net.TCPConn) { time.Sleep(time.Second) }, func(c *net.TCPConn) {
+		{"a server that takes nothing", stays, func(c *net.TCPConn) {
 			c.Write(make([]byte, 32<<20))
 		}, func(l *Limits) { l.WriteTimeout = 300 * time.Millisecond }, guard.ShedUpstreamStall},
 		{"a client that takes nothing", func(c *net.TCPConn) { c.Write(make([]byte, 32<<20)) }, func(c *net.TCPConn) {
 			io.WriteString(c, "give me all")
-			time.Sleep(time.Second)
 		}, func(l *Limits) { l.WriteTimeout = 300 * time.Millisecond }, guard.ShedWriteStall},
 		{"lifetime", echoes, func(c *net.TCPConn) { io.WriteString(c, "x") }, func(l *Limits) { l.Lifetime = 300 * time.Millisecond }, guard.ShedLifetime},
 	} {
@@ -632,7 +667,7 @@ func TestRelayKeepsWhoIsSlowButReads(t *testing.T) {
 	to := behind(t, func(c *net.TCPConn) {
 		c.SetReadBuffer(256 << 10)
 		var n int64
-		for range 20 {
+		for range 60 {
 			k, _ := io.CopyN(io.Discard, c, 64<<10)
 			n += k
 			time.Sleep(50 * time.Millisecond)
@@ -640,7 +675,7 @@ func TestRelayKeepsWhoIsSlowButReads(t *testing.T) {
 		k, _ := io.Copy(io.Discard, c)
 		got <- n + k
 	})
-	e, addr := serveRelay(t, func(c *Config) { c.Listeners[0].WriteTimeout = 400 * time.Millisecond }, to)
+	e, addr := serveRelay(t, func(c *Config) { c.Listeners[0].WriteTimeout = 2 * time.Second }, to)
 	c := dial(t, addr)
 	c.Write(make([]byte, size))
 	c.CloseWrite()
@@ -650,16 +685,16 @@ func TestRelayKeepsWhoIsSlowButReads(t *testing.T) {
 }
 
 func TestRelayByteBudgetSlowsAndLosesNothing(t *testing.T) {
-	const size = 4 << 20
+	const size = 2 << 20
 	e, addr := serveRelay(t, func(c *Config) {
 		l := &c.Listeners[0]
-		l.ConnByteRate, l.ConnByteBurst = 4<<20, 1<<20
+		l.ConnByteRate, l.ConnByteBurst = 1<<20, 512<<10
 	}, behind(t, echoes))
 	c := dial(t, addr)
 	begun := time.Now()
 	go func() { c.Write(make([]byte, size)); c.CloseWrite() }()
 	n, err := io.Copy(io.Discard, c)
-	if took := time.Since(begun); n != size || err != nil || took < 600*time.Millisecond {
+	if took := time.Since(begun); n != size || err != nil || took < 1200*time.Millisecond {
 		t.Fatalf("%d bytes after %s, %v", n, took, err)
 	}
 	if snap(e).Shed[guard.SlowConnBytes] == 0 {
@@ -671,7 +706,7 @@ func TestRelayByteBudgetSlowsAndLosesNothing(t *testing.T) {
 func TestRelaySmallReadsCount(t *testing.T) {
 	e, addr := serveRelay(t, func(c *Config) {
 		l := &c.Listeners[0]
-		l.ConnByteRate, l.ConnByteBurst = 64<<10, 32<<10
+		l.ConnByteRate, l.ConnByteBurst = 1<<10, 32<<10
 	}, behind(t, echoes))
 	c := dial(t, addr)
 	b := make([]byte, 1)
@@ -680,10 +715,11 @@ func TestRelaySmallReadsCount(t *testing.T) {
 		if _, err := c.Read(b); err != nil {
 			t.Fatal(err)
 		}
+		if snap(e).Shed[guard.SlowConnBytes] > 0 {
+			return
+		}
 	}
-	if snap(e).Shed[guard.SlowConnBytes] == 0 {
-		t.Error("100 reads of a byte were 100 bytes")
-	}
+	t.Error("100 reads of a byte were 100 bytes")
 }
 
 func TestRelayTellsTheServerWhoTheClientIs(t *testing.T) {
@@ -744,12 +780,12 @@ func TestRelayDrains(t *testing.T) {
 	t.Run("idle", func(t *testing.T) {
 		e, addr := serveRelay(t, func(c *Config) { c.DrainTimeout = 20 * time.Second }, behind(t, echoes))
 		c := dial(t, addr)
+		begun := time.Now()
 		io.WriteString(c, "x")
 		c.Read(make([]byte, 1))
-		begun := time.Now()
 		go func() { io.Copy(io.Discard, c) }()
 		e.Stop(context.Background())
-		if took := time.Since(begun); took < drainQuiet/2 || took > 5*time.Second {
+		if took := time.Since(begun); took < drainQuiet || took > 10*time.Second {
 			t.Errorf("after %s", took)
 		}
 	})

@@ -220,7 +220,7 @@ func TestManyHandshakesWithServers(t *testing.T) {
 			return tls.Server(tc, &tls.Config{Certificates: []tls.Certificate{testCert()}})
 		}, &conns)
 	})
-	_, e, addr := serveSharer(t, to, func(a *sharer) { a.to.TLS, a.to.Timeout = clientTLS(0), 10*time.Second })
+	_, e, addr := serveSharer(t, to, func(a *sharer) { a.to.TLS, a.to.Timeout = clientTLS(0), time.Minute })
 	var all sync.WaitGroup
 	for range 60 {
 		c := dial(t, addr)
