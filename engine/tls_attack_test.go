@@ -107,7 +107,7 @@ func TestTLSEmptyRecords(t *testing.T) {
 	for _, c := range []struct {
 		empty int
 		shed  uint64
-	}{{idleRecords - 1, 0}, {idleRecords + 3, 1}} {
+	}{{idleRecords - 1, 0}, {idleRecords + 10, 1}} {
 		f := dialForger(t, addr)
 		for range c.empty {
 			f.raw.Write(f.record(f.record(nil, dataRecord, ""), dataRecord, frame))
@@ -125,7 +125,7 @@ func TestTLSEmptyRecords(t *testing.T) {
 // TestTLSDrippingHandshakeGivesWay: one handshake that dripped a record now and then kept all stalled
 // ones from being given up for newcomers.
 func TestTLSDrippingHandshakeGivesWay(t *testing.T) {
-	_, addr := serveTLS(t, echo.Frames(1000), 1004, func(c *Config) { c.MaxHandshakes = 4 })
+	e, addr := serveTLS(t, echo.Frames(1000), 1004, func(c *Config) { c.MaxHandshakes, c.Listeners[0].HandshakeTimeout = 4, time.Minute })
 	hi := helloOf(t, tls.VersionTLS12)
 	drip := dial(t, addr)
 	drip.Write(hi)
@@ -147,10 +147,12 @@ func TestTLSDrippingHandshakeGivesWay(t *testing.T) {
 			}
 		}
 	})
-	time.Sleep(100 * time.Millisecond)
+	eventually(t, "one is under way", func() bool { return snap(e).HandshakesOpen == 1 })
 	for range 3 {
 		dial(t, addr).Write(hi)
 	}
+	eventually(t, "four are under way", func() bool { return snap(e).HandshakesOpen == 4 })
+	peersTurn(t, e, 3)
 	time.Sleep(2 * evictShakeAfter)
 	for range 3 {
 		roundTrip(t, dialTLS(t, addr, clientTLS(0)))
@@ -165,6 +167,7 @@ func TestTLSHerd(t *testing.T) {
 		c.Loops = 2
 		l := &c.Listeners[0]
 		l.SourceConnRate, l.SourceConns, l.SourceUnproven, l.SourceHandshakeRate = 0, 0, 0, 0
+		l.HandshakeTimeout, l.FirstFrameTimeout = time.Minute, time.Minute // 300 take a slow machine their time
 		c.Guard.MaxUnproven = 2000
 	})
 	var wg sync.WaitGroup
@@ -189,7 +192,7 @@ func TestTLSHerd(t *testing.T) {
 // TestTLSHandshakesAreBounded: a client's part of a handshake could be 130 KiB, in any number of
 // steps, and nothing of it counted.
 func TestTLSHandshakesAreBounded(t *testing.T) {
-	e, addr := serveTLS(t, echo.Frames(1000), 1004, nil)
+	e, addr := serveTLS(t, echo.Frames(1000), 1004, func(c *Config) { c.Listeners[0].HandshakeTimeout = time.Minute })
 	hi := helloOf(t, tls.VersionTLS12)
 	c := dial(t, addr)
 	c.Write(hi)
@@ -201,7 +204,10 @@ func TestTLSHandshakesAreBounded(t *testing.T) {
 		if sent += n; err != nil {
 			break
 		}
-		time.Sleep(5 * time.Millisecond)
+		eventually(t, "it is read, or refused", func() bool {
+			s := snap(e)
+			return s.BytesIn == uint64(len(hi)+sent) || s.Shed[guard.ShedTLS] > 0
+		})
 	}
 	ends(t, c)
 	eventually(t, "it is refused", func() bool { return snap(e).Shed[guard.ShedTLS] == 1 })
@@ -210,7 +216,7 @@ func TestTLSHandshakesAreBounded(t *testing.T) {
 	}
 	many := dial(t, addr)
 	many.Write(hi)
-	for i := range 200 {
+	for i := range 4 << 10 { // as long as that message is
 		piece := "\x16\x03\x03\x00\x01\x00"
 		if i == 0 {
 			piece = "\x16\x03\x03\x00\x04\x10\x00\x10\x00"
@@ -230,7 +236,7 @@ func TestTLSHandshakesAreBounded(t *testing.T) {
 func TestTLSBytesBehindTheHello(t *testing.T) {
 	e, addr := serveTLS(t, echo.Frames(1000), 1004, func(c *Config) {
 		c.HandshakeWorkers = 1
-		c.Listeners[0].HandshakeTimeout = time.Second
+		c.Listeners[0].HandshakeTimeout = 3 * time.Second
 	})
 	for _, hi := range [][]byte{helloOf(t, tls.VersionTLS12), helloOf(t, 0)} {
 		for _, behind := range []string{"\x16", "\x17\x03\x03", "\x17\x03\x03\x00", "\x17\x03\x03\x00\x10", "\x17\x03\x03\x00\x10x"} {
@@ -273,13 +279,16 @@ func TestTLSCostOfWhoHasGone(t *testing.T) {
 		c.Listeners[0].SourceHandshakeRate, c.Listeners[0].SourceHandshakeBurst = 1, 20
 	}))
 	hi := helloOf(t, 0)
-	for range 10 {
+	for i := range 10 {
 		c := dial(t, addr)
 		c.Write(hi)
-		time.Sleep(20 * time.Millisecond)
+		eventually(t, "it is begun, or shed", func() bool {
+			s := snap(e)
+			return s.HandshakesBegun+s.Shed[guard.ShedSourceHandshakes] == uint64(i+1)
+		})
 		c.SetLinger(0)
 		c.Close()
-		time.Sleep(60 * time.Millisecond)
+		eventually(t, "the worker is done with it", func() bool { return snap(e).HandshakesOpen == 0 })
 	}
 	if s := snap(e); s.HandshakesBegun > 4 || s.Shed[guard.ShedSourceHandshakes] < 6 {
 		t.Errorf("%d begun, %d shed", s.HandshakesBegun, s.Shed[guard.ShedSourceHandshakes])

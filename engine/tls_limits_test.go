@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -18,10 +19,12 @@ import (
 func TestTLSWarningsInTheHandshake(t *testing.T) {
 	e, addr := serveTLS(t, echo.Frames(1000), 1004, nil)
 	c := dial(t, addr)
-	c.Write(helloOf(t, tls.VersionTLS12))
-	eventually(t, "it is under way", func() bool { return snap(e).HandshakesOpen == 1 })
+	hi := helloOf(t, tls.VersionTLS12)
+	c.Write(hi)
+	peersTurn(t, e, 1)
 	const warning = "\x15\x03\x03\x00\x02\x01\x5a"
 	io.WriteString(c, strings.Repeat(warning, 5))
+	eventually(t, "they are read", func() bool { return snap(e).BytesIn == uint64(len(hi)+5*len(warning)) })
 	time.Sleep(50 * time.Millisecond)
 	if s := snap(e); s.HandshakesOpen != 1 {
 		t.Errorf("five warnings ended the handshake: %v", s.Shed)
@@ -36,8 +39,8 @@ func TestTLSWarningsInTheHandshake(t *testing.T) {
 // Whoever does not finish a handshake costs a deadline, wherever he stops, and holds nothing after.
 func TestTLSDeadlines(t *testing.T) {
 	e, addr := serveTLS(t, echo.Frames(1000), 1004, func(c *Config) {
-		c.Listeners[0].HandshakeTimeout = time.Second
-		c.Listeners[0].FirstFrameTimeout = time.Second
+		c.Listeners[0].HandshakeTimeout = 3 * time.Second
+		c.Listeners[0].FirstFrameTimeout = 3 * time.Second
 	})
 	hi := helloOf(t, 0)
 	begun := time.Now()
@@ -53,13 +56,13 @@ func TestTLSDeadlines(t *testing.T) {
 			if _, err := drip.Write(hi[i : i+1]); err != nil {
 				return
 			}
-			time.Sleep(10 * time.Millisecond)
+			time.Sleep(max(10*time.Millisecond, 10*time.Second/time.Duration(len(hi))))
 		}
 	}()
 	idle := dialTLS(t, addr, clientTLS(0)) // its first frame has a deadline of its own
 	for _, c := range append(conns, drip) {
 		ends(t, c)
-		if d := time.Since(begun); d < time.Second {
+		if d := time.Since(begun); d < 3*time.Second {
 			t.Errorf("ended after %v", d)
 		}
 	}
@@ -74,31 +77,69 @@ func TestTLSDeadlines(t *testing.T) {
 }
 
 func TestTLSHandshakesOfASourceAreLimited(t *testing.T) {
-	e, addr := serve(t, echo.Frames(1000), 1004, tlsWith(&tls.Config{}, func(c *Config) {
-		c.Listeners[0].SourceHandshakeRate, c.Listeners[0].SourceHandshakeBurst = 1, 5
+	hold := make(chan struct{}) // a slow handshake costs several: none ends before all are judged
+	letGo := sync.OnceFunc(func() { close(hold) })
+	e, addr := serve(t, echo.Frames(1000), 1004, tlsWith(holding(hold), func(c *Config) {
+		l := &c.Listeners[0]
+		l.SourceHandshakeRate, l.SourceHandshakeBurst, l.HandshakeTimeout = 1, 5, time.Minute
 	}))
+	t.Cleanup(letGo)
 	hi := helloOf(t, 0)
+	begun := time.Now()
 	for range 20 {
 		dial(t, addr).Write(hi)
 	}
-	eventually(t, "5 are begun and 15 are shed", func() bool {
-		s := snap(e)
-		return s.HandshakesBegun == 5 && s.Shed[guard.ShedSourceHandshakes] == 15
+	var s Snapshot
+	eventually(t, "all are begun or shed", func() bool {
+		s = snap(e)
+		return s.HandshakesBegun+s.Shed[guard.ShedSourceHandshakes] == 20
+	})
+	if n := s.HandshakesBegun; n < 5 || n > 5+uint64(time.Since(begun)/time.Second) { // one more each second
+		t.Errorf("%d begun in %s", n, time.Since(begun))
+	}
+	letGo()
+}
+
+// holding has handshakes wait for their certificate until hold is closed.
+func holding(hold chan struct{}) *tls.Config {
+	return &tls.Config{GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+		<-hold
+		c := testCert()
+		return &c, nil
+	}}
+}
+
+// peersTurn waits until n handshakes at least are under way and wait for their peers.
+func peersTurn(t *testing.T, e *Engine, n int) {
+	t.Helper()
+	eventually(t, "handshakes wait for their peers", func() bool {
+		waiting := make(chan int, 1)
+		l := e.loops[0]
+		l.do(func() {
+			k := 0
+			for sh := l.shakes.first; sh != nil; sh = sh.next {
+				if !sh.running {
+					k++
+				}
+			}
+			waiting <- k
+		})
+		return <-waiting >= n
 	})
 }
 
 // With all places taken the handshake that has waited longest for its peer makes room, once it has
 // had its time; with the queue full newcomers are shed, and who has begun is not.
 func TestTLSHandshakePlacesAndQueue(t *testing.T) {
-	e, addr := serveTLS(t, echo.Frames(1000), 1004, func(c *Config) { c.MaxHandshakes = 4 })
+	e, addr := serveTLS(t, echo.Frames(1000), 1004, func(c *Config) { c.MaxHandshakes, c.Listeners[0].HandshakeTimeout = 4, time.Minute })
 	hi := helloOf(t, 0)
 	first := dial(t, addr)
 	first.Write(hi)
-	eventually(t, "one is under way", func() bool { return snap(e).HandshakesOpen == 1 })
+	peersTurn(t, e, 1)
 	for range 3 {
 		dial(t, addr).Write(hi)
 	}
-	eventually(t, "four are under way", func() bool { return snap(e).HandshakesOpen == 4 })
+	peersTurn(t, e, 4)
 	time.Sleep(2 * evictShakeAfter)
 	good := dialTLS(t, addr, clientTLS(0))
 	ends(t, first)
@@ -108,15 +149,13 @@ func TestTLSHandshakePlacesAndQueue(t *testing.T) {
 	}
 
 	hold := make(chan struct{})
-	slow := &tls.Config{GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
-		<-hold
-		c := testCert()
-		return &c, nil
-	}}
-	e, addr = serve(t, echo.Frames(1000), 1004, tlsWith(slow, func(c *Config) {
+	letGo := sync.OnceFunc(func() { close(hold) })
+	e, addr = serve(t, echo.Frames(1000), 1004, tlsWith(holding(hold), func(c *Config) {
 		unlimited(c)
 		c.HandshakeWorkers, c.HandshakeQueue = 1, 2
+		c.Listeners[0].HandshakeTimeout = time.Minute
 	}))
+	t.Cleanup(letGo)
 	var waiting []*tls.Conn
 	for i := range 3 { // one with the worker, two in the queue
 		c := tls.Client(dial(t, addr), clientTLS(0))
@@ -132,7 +171,7 @@ func TestTLSHandshakePlacesAndQueue(t *testing.T) {
 	if s := snap(e); s.Shed[guard.ShedHandshakes] != 5 {
 		t.Errorf("%d shed", s.Shed[guard.ShedHandshakes])
 	}
-	close(hold)
+	letGo()
 	for _, c := range waiting {
 		roundTrip(t, c)
 	}
@@ -184,15 +223,22 @@ func TestTLSTinyRecordsAreSlowed(t *testing.T) {
 	e, addr := serveTLS(t, echo.Lines(8<<10), 8<<10+2, func(c *Config) {
 		c.Listeners[0].ConnByteRate, c.Listeners[0].ConnByteBurst = 1<<20, 512<<10
 	})
-	c := dialTLS(t, addr, clientTLS(0))
+	raw := dial(t, addr)
+	w := &prefixed{Conn: raw}
+	c := tls.Client(w, clientTLS(0))
+	if err := c.Handshake(); err != nil {
+		t.Fatal(err)
+	}
 	const n = 2000 // records of a byte: 48 KB on the wire, 1 MB in the books
-	go func() {
-		for range n / 2 {
-			c.Write([]byte("x"))
-			c.Write([]byte("\n"))
-		}
-	}()
+	hold := &kept{}
+	w.Conn = hold
+	for range n / 2 {
+		c.Write([]byte("x"))
+		c.Write([]byte("\n"))
+	}
+	w.Conn = raw
 	begun := time.Now()
+	go raw.Write(hold.b) // all at once: who is slow himself is not slowed
 	if _, err := io.CopyN(io.Discard, c, n/2*3); err != nil {
 		t.Fatal(err)
 	}
@@ -221,6 +267,7 @@ func TestTLSStopDuringHandshakes(t *testing.T) {
 func TestSilentFloodLeavesRoom(t *testing.T) {
 	for _, sources := range []int{1, 250} {
 		e, addr := serve(t, echo.Frames(1000), 1004, tlsWith(&tls.Config{}, func(c *Config) {
+			unlimited(c)
 			c.Guard.MaxUnproven = 200
 			c.Listeners[0].SourceConnRate = 0
 		}))

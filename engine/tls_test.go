@@ -292,7 +292,7 @@ func TestTLSAlertArrivesBehindAFrame(t *testing.T) {
 		w := &prefixed{Conn: raw}
 		c := tls.Client(w, clientTLS(v))
 		roundTrip(t, c)
-		hold := &holding{}
+		hold := &kept{}
 		w.Conn = hold
 		c.Write(length.Append(nil, []byte("in front of it")))
 		raw.Write(append(hold.b, "\x17\x03\x03\x00\x20"+strings.Repeat("x", 32)...))
@@ -303,10 +303,10 @@ func TestTLSAlertArrivesBehindAFrame(t *testing.T) {
 	}
 }
 
-// holding keeps what is written.
-type holding struct {
+// kept keeps what is written.
+type kept struct {
 	net.Conn
 	b []byte
 }
 
-func (h *holding) Write(p []byte) (int, error) { h.b = append(h.b, p...); return len(p), nil }
+func (h *kept) Write(p []byte) (int, error) { h.b = append(h.b, p...); return len(p), nil }
