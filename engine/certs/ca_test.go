@@ -191,7 +191,7 @@ func handshake(t testing.TB, server, client *tls.Config) (o outcome) {
 	}
 	defer a.Close()
 	defer b.Close()
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	_ = a.SetDeadline(deadline)
 	_ = b.SetDeadline(deadline)
 	done := make(chan struct{})

@@ -218,7 +218,7 @@ func TestFilesAreLookedAtInTheBackground(t *testing.T) {
 				s.Close() // twice does no harm
 				return
 			}
-		case <-time.After(time.Until(begin.Add(10 * time.Second))):
+		case <-time.After(time.Until(begin.Add(30 * time.Second))):
 			t.Fatal("not seen")
 		}
 	}

@@ -220,7 +220,7 @@ func TestSslscanFindsNothingWeak(t *testing.T) {
 			}
 			go func() {
 				defer c.Close()
-				_ = c.SetDeadline(time.Now().Add(5 * time.Second))
+				_ = c.SetDeadline(time.Now().Add(30 * time.Second))
 				s := tls.Server(c, get())
 				if s.Handshake() == nil {
 					_, _ = s.Read(make([]byte, 1))

@@ -63,7 +63,7 @@ func newRig(t testing.TB, cfg *tls.Config, piece int, serve func([]byte) []byte)
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { a.Close(); b.Close() })
-	b.SetDeadline(time.Now().Add(20 * time.Second))
+	b.SetDeadline(time.Now().Add(2 * time.Minute))
 	return &rig{h: NewHandshake(cfg, a.LocalAddr(), a.RemoteAddr()), net: a, piece: piece, serve: serve}, b
 }
 
