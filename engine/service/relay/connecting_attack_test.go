@@ -26,9 +26,9 @@ func TestNobodyKeepsTheLoopBusyWhileItConnects(t *testing.T) {
 		time.Sleep(50 * time.Millisecond)
 		then(c)
 		time.Sleep(50 * time.Millisecond)
-		before := f.e.Snapshot().Loops[0].Wakes
+		before := f.snapshot(t).Loops[0].Wakes
 		time.Sleep(100 * time.Millisecond)
-		if n := f.e.Snapshot().Loops[0].Wakes - before; n > 10 {
+		if n := f.snapshot(t).Loops[0].Wakes - before; n > 10 {
 			t.Errorf("%s: %d wakes in 100 ms", why, n)
 		}
 	}

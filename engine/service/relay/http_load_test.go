@@ -153,7 +153,7 @@ func TestRandomTraffic(t *testing.T) {
 			}
 			all.Wait()
 			eventually(t, "no connection counts as in use", func() bool { return f.h.pool.Status()[0].Open == 0 })
-			t.Logf("%d good, %d ended by their server; %+v", good, bad, f.h.Counts())
+			t.Logf("%d good, %d ended by their server; %+v, shed %v", good, bad, f.h.Counts(), f.snapshot(t).Shed)
 			if good < 500 {
 				t.Errorf("only %d", good)
 			}

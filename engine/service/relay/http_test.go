@@ -411,22 +411,30 @@ func TestSilentServers(t *testing.T) {
 			t.Error(resp.Status, body)
 		}
 	}
-	io.WriteString(c, "GET /body HTTP/1.1\r\nHost: a\r\n\r\n")
-	if raw, err := io.ReadAll(br); !errors.Is(err, syscall.ECONNRESET) || !strings.HasSuffix(string(raw), "\r\n\r\nab") {
-		t.Errorf("%q %v", raw, err)
+	late := uint64(0) // a server that has no time to say anything is a silent one
+	for {
+		io.WriteString(c, "GET /body HTTP/1.1\r\nHost: a\r\n\r\n")
+		resp, err := http.ReadResponse(br, &http.Request{Method: "GET"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(resp.Body)
+		if resp.StatusCode == 504 && late < 50 {
+			late++
+			continue
+		}
+		if !errors.Is(err, syscall.ECONNRESET) || string(body) != "ab" {
+			t.Errorf("%s %q %v", resp.Status, body, err)
+		}
+		break
 	}
-	if n := f.h.Counts(); n.Own[2] != 2 || n.Cut != 1 || f.e.Snapshot().Shed[guard.ShedUpstreamSilent] != 3 {
-		t.Errorf("%+v", n)
+	if n := f.h.Counts(); n.Own[2] != 2+late || n.Cut != 1 || f.snapshot(t).Shed[guard.ShedUpstreamSilent] != 3+late {
+		t.Errorf("%+v, %d late", n, late)
 	}
 }
 
 func TestNobodyIsThere(t *testing.T) {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := ln.Addr().String()
-	ln.Close()
+	addr := vacant(t)
 	f := relayTo(t, HTTPConfig{}, Config{To: []string{addr}, Fall: 2}, nil)
 	c := f.dial(t)
 	br := bufio.NewReader(c)
@@ -443,7 +451,7 @@ func TestNobodyIsThere(t *testing.T) {
 	if resp, _ := ask(t, c, br, "POST", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\nx"); resp.StatusCode != 503 || !resp.Close {
 		t.Error(resp.Status, resp.Close)
 	}
-	if s := f.e.Snapshot(); s.Shed[guard.ShedUpstreamConnect] != 2 || s.Shed[guard.ShedNoUpstream] != 3 {
+	if s := f.snapshot(t); s.Shed[guard.ShedUpstreamConnect] != 2 || s.Shed[guard.ShedNoUpstream] != 3 {
 		t.Errorf("counted as %d without a connection, %d without a server", s.Shed[guard.ShedUpstreamConnect], s.Shed[guard.ShedNoUpstream])
 	}
 	// One that is there takes over.
@@ -459,16 +467,10 @@ func TestNobodyIsThere(t *testing.T) {
 // TestAdoptedAfterARefusal: one server refuses to be connected to while a body waits, and a connection to
 // another one is there already.
 func TestAdoptedAfterARefusal(t *testing.T) {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := ln.Addr().String()
-	ln.Close()
+	addr := vacant(t)
 	b := serveBehind(t, answering(okay))
 	f := relayTo(t, HTTPConfig{MaxIdle: 4, Idle: time.Minute}, Config{To: []string{addr, b.ln.Addr().String()}, Fall: 1000}, nil)
 	c := f.dial(t)
-	c.SetDeadline(time.Now().Add(5 * time.Second))
 	br := bufio.NewReader(c)
 	for range 6 {
 		if resp, body := ask(t, c, br, "POST", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello"); resp.StatusCode != 200 || body != "ok" {
@@ -533,17 +535,21 @@ func TestWebSocket(t *testing.T) {
 		conn.(*net.TCPConn).CloseWrite()
 	})
 	f := relayTo(t, HTTPConfig{Silence: 50 * time.Millisecond, MaxIdle: 1}, to(b), nil)
-	c := f.dial(t)
 	const shake = "GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: k\r\nSec-WebSocket-Version: 13\r\n\r\n"
-	io.WriteString(c, shake+"second")
-	br := bufio.NewReader(c)
+	var c net.Conn
+	var br *bufio.Reader
 	head := ""
-	for !strings.HasSuffix(head, "\r\n\r\n") {
-		b, err := br.ReadByte()
-		if err != nil {
-			t.Fatal(head, err)
+	for try := 0; try == 0 || strings.HasPrefix(head, "HTTP/1.1 504 ") && try < 50; try++ { // it must shake hands in time
+		c = f.dial(t)
+		io.WriteString(c, shake+"second")
+		br = bufio.NewReader(c)
+		for head = ""; !strings.HasSuffix(head, "\r\n\r\n"); {
+			b, err := br.ReadByte()
+			if err != nil {
+				t.Fatal(head, err)
+			}
+			head += string(b)
 		}
-		head += string(b)
 	}
 	if !strings.HasPrefix(head, "HTTP/1.1 101 Switching Protocols\r\n") || !strings.Contains(head, "\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n") || !strings.Contains(head, "Sec-WebSocket-Accept: x") {
 		t.Errorf("%q", head)
@@ -552,7 +558,7 @@ func TestWebSocket(t *testing.T) {
 	data := bytes.Repeat([]byte("0123456789abcdef"), 64<<10)
 	go func() { c.Write(data); c.(*net.TCPConn).CloseWrite() }()
 	got, err := io.ReadAll(br)
-	if err != nil || string(got[:11]) != "firstsecond" || !bytes.Equal(got[11:], data) {
+	if rest, ok := bytes.CutPrefix(got, []byte("firstsecond")); err != nil || !ok || !bytes.Equal(rest, data) {
 		t.Errorf("%d bytes, %v", len(got), err)
 	}
 }
@@ -623,7 +629,6 @@ func TestTheLastPieceIsOffered(t *testing.T) {
 	})
 	f := relayTo(t, HTTPConfig{MaxHeader: 1 << 10, MaxAnswerHeader: 1 << 10, MaxIdle: 1, Idle: time.Minute}, to(b), func(c *engine.Config) { c.Listeners[0].MaxOut = 4 << 10 })
 	c := f.dial(t)
-	c.SetDeadline(time.Now().Add(5 * time.Second))
 	br := bufio.NewReader(c)
 	for range 3 {
 		if _, body := ask(t, c, br, "GET", "GET / HTTP/1.1\r\nHost: a\r\n\r\n"); len(body) != 4096 {

@@ -81,7 +81,7 @@ func TestSecondAnswers(t *testing.T) {
 		method := methods[i%2]
 		ask(t, c, br, "GET", fmt.Sprintf("GET /first-%d HTTP/1.1\r\nHost: a\r\n\r\n", i))
 		before()
-		defer eventually(t, "nothing is left for the next try", func() bool { return f.e.Snapshot().Upstreams == 0 })
+		defer eventually(t, "nothing is left for the next try", func() bool { return f.snapshot(t).Upstreams == 0 })
 		resp, body := ask(t, c, br, method, fmt.Sprintf("%s /second-%d HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n", method, i))
 		switch {
 		case resp.StatusCode == 502 && method == "POST":
@@ -111,9 +111,9 @@ func TestSecondAnswers(t *testing.T) {
 		var f *front
 		b := twice(t, "", func(c net.Conn) {
 			deaf(t, c)
-			was := f.e.Snapshot().UpstreamsReused
+			was := f.snapshot(t).UpstreamsReused
 			ready <- true
-			for f.e.Snapshot().UpstreamsReused == was { // the request is written in the same wake
+			for f.snapshot(t).UpstreamsReused == was { // the request is written in the same wake
 				time.Sleep(100 * time.Microsecond)
 			}
 			writeAnswer(c, "stale")
