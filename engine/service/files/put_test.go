@@ -431,7 +431,10 @@ func TestCutUploadsLeaveNothing(t *testing.T) {
 		}
 		c.Close()
 	}
-	eventually(t, "all are cut", func() bool { n := r.site.UploadStats(); return n.Open == 0 })
+	eventually(t, "all have come, and are cut", func() bool {
+		s := r.snapshot()
+		return s.Listeners[0].Accepted == 60 && s.Conns == 0 && r.site.UploadStats().Open == 0
+	})
 	if left := r.left(); left != "" {
 		t.Error(left)
 	}

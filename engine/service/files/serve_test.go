@@ -100,7 +100,7 @@ func TestPipelinedRequests(t *testing.T) {
 			t.Fatalf("%d: %v %q", i, err, a.body)
 		}
 	}
-	if w := r.e.Snapshot().Writes; w > n/4 {
+	if w := r.snapshot().Writes; w > n/4 {
 		t.Errorf("%d writes for %d answers", w, n)
 	}
 }
@@ -237,7 +237,7 @@ func TestConnectionCloses(t *testing.T) {
 // on as it began.
 func TestChangesAreNoticed(t *testing.T) {
 	t.Parallel()
-	r := start(t, Config{}, map[string]string{"f": "one", "g": bulk(30 << 20), "gone": "x"}, nil)
+	r := start(t, Config{}, map[string]string{"f": "one", "g": bulk(30 << 20), "gone": "x"}, patient)
 	before := r.ask("GET", "/f")
 	r.ask("GET", "/gone")
 	if r.ask("GET", "/new").StatusCode != 404 {
