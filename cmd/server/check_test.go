@@ -392,7 +392,7 @@ func TestTheCheckLeavesUploadsAlone(t *testing.T) {
 	if _, err := look(mustResolve(t, "-log-to=file:"+dir+"/none/weir.log")); err == nil || !strings.Contains(err.Error(), "-log-to file:"+dir+"/none/weir.log: ") {
 		t.Errorf("a log in a directory that is not there: %v", err)
 	}
-	if _, err := look(mustResolve(t, "-listen=http://:1?uploads="+dir+"/none")); err == nil || !strings.Contains(err.Error(), "-listen http://:1?uploads="+dir+"/none: uploads: no such file or directory") {
+	if _, err := look(mustResolve(t, "-listen=http://:1?uploads=/nosuch/none")); err == nil || !strings.Contains(err.Error(), "-listen http://:1?uploads=/nosuch/none: uploads: no such file or directory") {
 		t.Errorf("a directory that is not there: %v", err)
 	}
 	before := runtime.NumGoroutine()

@@ -52,15 +52,15 @@ func TestANewcomerWaitsForOneOfEachNetwork(t *testing.T) {
 	}
 	begun := time.Now()
 	for wrong.Load() < 2*networks {
-		if time.Sleep(10 * time.Millisecond); time.Since(begun) > time.Minute {
-			t.Fatalf("%d were hashed in a minute", wrong.Load())
+		if time.Sleep(10 * time.Millisecond); time.Since(begun) > 3*time.Minute {
+			t.Fatalf("%d were hashed in three minutes", wrong.Load())
 		}
 	}
 	first := time.Since(begun)
 	for n := range 3 {
 		was, again := wrong.Load(), time.Now()
 		for ask(net.IPv4(127, 250, byte(n), 1), "alice", password) != 200 {
-			if time.Since(again) > time.Minute {
+			if time.Since(again) > 3*time.Minute {
 				t.Fatal("alice does not get in")
 			}
 		}
@@ -72,7 +72,7 @@ func TestANewcomerWaitsForOneOfEachNetwork(t *testing.T) {
 		r.set.Store(people(t, 20_001+n)) // as if the password were new
 	}
 	was := wrong.Load()
-	for end := time.Now().Add(30 * time.Second); wrong.Load() == was; time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(3 * time.Minute); wrong.Load() == was; time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatal("others wait for ever")
 		}
