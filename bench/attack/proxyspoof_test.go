@@ -121,7 +121,7 @@ func (g *gullible) lines(t *testing.T) target.Target {
 func TestProxySpoofClaimsAnotherAddressEachTime(t *testing.T) {
 	for _, version := range []string{"1", "2"} {
 		var g gullible
-		r := storm(t, "proxy-spoof?conns=8&total=200&duration=20s&loops=2&version="+version, g.lines(t))
+		r := storm(t, "proxy-spoof?conns=8&total=200&duration=1m&loops=2&version="+version, g.lines(t))
 		claims, bad := g.seen()
 		if r.Replies != 200 || r.Units != 200 || r.Bad+r.Odd+r.Ended() != 0 || bad != 0 || len(claims) != 200 {
 			t.Errorf("%s: %d claims, %d bad; %+v", version, len(claims), bad, r)
@@ -147,7 +147,7 @@ func TestProxySpoofClaimsItsVictim(t *testing.T) {
 	for _, a := range []string{"192.0.2.7", "2001:db8::7", "127.0.0.1"} {
 		for _, version := range []string{"v1", "v2"} {
 			var g gullible
-			r := storm(t, "proxy-spoof?conns=8&total=50&duration=20s&victim="+a+"&version="+version, g.lines(t))
+			r := storm(t, "proxy-spoof?conns=8&total=50&duration=1m&victim="+a+"&version="+version, g.lines(t))
 			claims, _ := g.seen()
 			if r.Replies != 50 || len(claims) != 1 || claims[netip.MustParseAddr(a)] != 50 {
 				t.Errorf("%s, %s: %v; %+v", a, version, claims, r)
@@ -164,7 +164,7 @@ func TestProxySpoofGoesBeforeTLS(t *testing.T) {
 			g.serve(c, func(in *bufio.Reader) { victim.EchoLines(tls.Server(rest{c, in}, cfg)) })
 		})
 		to.TLS = true
-		r := storm(t, "proxy-spoof?conns=8&total=50&duration=20s&"+spec, to)
+		r := storm(t, "proxy-spoof?conns=8&total=50&duration=1m&"+spec, to)
 		claims, bad := g.seen()
 		if r.Replies != 50 || r.Handshakes != 50 || r.Units != 50 || len(claims) != 50 || r.Ended() != 0 {
 			t.Errorf("%s: %d claims, %d bad; %+v", spec, len(claims), bad, r)
@@ -180,16 +180,16 @@ func TestProxySpoofFormsAreWhatTheySay(t *testing.T) {
 			claims, bad = g.seen()
 			return claims, bad, r
 		}
-		claims, bad, r := attack("form=bad&conns=8&total=120&duration=20s")
+		claims, bad, r := attack("form=bad&conns=8&total=120&duration=1m")
 		if bad != 120 || len(claims) != 0 || r.Replies != 0 || r.Ended() != 120 {
 			t.Errorf("bad, version %s: claims %v, %d bad; %+v", version, claims, bad, r)
 		}
 		// Version 2 allows what it can announce; a line of version 1 may have 107 bytes.
-		_, bad, r = attack("form=huge&conns=8&total=40&duration=20s")
+		_, bad, r = attack("form=huge&conns=8&total=40&duration=1m")
 		if version == "1" && (bad != 40 || r.Ended() != 40) || version == "2" && (r.Replies != 40 || r.Bytes < 40*65551) {
 			t.Errorf("huge, version %s: %d bad; %+v", version, bad, r)
 		}
-		claims, _, r = attack("form=cut&conns=20&total=20&duration=300ms")
+		claims, _, r = attack("form=cut&conns=20&total=20&duration=1500ms")
 		if r.Open != 20 || r.Units != 20 || r.Replies != 0 || len(claims) != 0 {
 			t.Errorf("cut, version %s: claims %v; %+v", version, claims, r)
 		}
@@ -198,19 +198,19 @@ func TestProxySpoofFormsAreWhatTheySay(t *testing.T) {
 
 // What servers that do not believe it do: ignore it as data, answer that it is no request, reset.
 func TestProxySpoofTellsAnswersApart(t *testing.T) {
-	r := storm(t, "proxy-spoof?conns=4&total=40&duration=20s", victim.Lines(t))
+	r := storm(t, "proxy-spoof?conns=4&total=40&duration=1m", victim.Lines(t))
 	if r.Odd != 40 || r.Replies != 0 {
 		t.Errorf("data: %+v", r)
 	}
-	r = storm(t, "proxy-spoof?conns=4&total=40&duration=20s", victim.HTTP(t, nil))
+	r = storm(t, "proxy-spoof?conns=4&total=40&duration=1m", victim.HTTP(t, nil))
 	if r.Bad != 40 || r.Replies != 0 {
 		t.Errorf("bad request: %+v", r)
 	}
-	r = storm(t, "proxy-spoof?conns=4&total=40&duration=20s", victim.Serve(t, target.Frames, func(c *net.TCPConn) { c.SetLinger(0) }))
+	r = storm(t, "proxy-spoof?conns=4&total=40&duration=1m", victim.Serve(t, target.Frames, func(c *net.TCPConn) { c.SetLinger(0) }))
 	if r.Resets != 40 || r.Replies+r.Bad+r.Odd != 0 {
 		t.Errorf("reset: %+v", r)
 	}
-	r = storm(t, "proxy-spoof?conns=4&total=8&hold=50ms&duration=20s", victim.Serve(t, target.Frames, mute))
+	r = storm(t, "proxy-spoof?conns=4&total=8&hold=50ms&duration=1m", victim.Serve(t, target.Frames, mute))
 	if r.Ended() != 0 || r.Attempts != 8 || r.Took < 100*time.Millisecond {
 		t.Errorf("held: %+v", r)
 	}
