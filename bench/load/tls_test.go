@@ -71,19 +71,10 @@ func TestStallShowsOverTLS(t *testing.T) {
 			c.Write(line)
 		}
 	})
-	lane, err := New(Config{Target: to, Conns: 1, Rate: 1000, Duration: time.Second, Timeout: patient})
-	if err != nil {
-		t.Fatal(err)
-	}
-	go func() {
-		<-lane.Started()
-		time.Sleep(400 * time.Millisecond)
-		until.Store(time.Now().Add(stall).UnixNano())
-	}()
-	r, err := lane.Run(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
+	r := inAStall(t, Config{Target: to, Conns: 1, Rate: 1000, Duration: time.Second, Timeout: patient}, &until, stall, func(r Result) bool {
+		p := r.Phases[0]
+		return p.Max >= stall*9/10 && p.P99 >= stall/2
+	})
 	if p := r.Phases[0]; p.OK != 1000 || p.Max < stall*9/10 || p.P99 < stall/2 || p.P50 > stall/2 && calm(r) {
 		t.Errorf("%+v", p)
 	}

@@ -53,7 +53,7 @@ func TestConnectionComesFromItsSourceAndTellsOfItsEnd(t *testing.T) {
 	}
 	await := func(what string, is func(Event) bool) {
 		t.Helper()
-		for end := time.Now().Add(2 * time.Second); time.Now().Before(end); {
+		for end := time.Now().Add(20 * time.Second); time.Now().Before(end); {
 			for _, ev := range p.Wait(100 * time.Millisecond) {
 				if ev.Token != token {
 					t.Fatalf("token %x", ev.Token)

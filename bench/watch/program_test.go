@@ -17,7 +17,7 @@ func TestPrograms(t *testing.T) {
 	defer sleep.Process.Kill()
 	var got []Program
 	// For a moment after Start the kernel has not put the arguments in place.
-	for end := time.Now().Add(5 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
 		got = Programs([]int{os.Getpid(), sleep.Process.Pid, 1 << 30})
 		if len(got[1].Command) > 0 {
 			break
