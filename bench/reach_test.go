@@ -2,7 +2,6 @@ package bench
 
 import (
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"strings"
@@ -22,12 +21,7 @@ func TestReachTellsWhatIsNotThere(t *testing.T) {
 		}
 		io.WriteString(w, "")
 	}))
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	l.Close()
-	gone, err := target.Resolve(t.Context(), "http://"+l.Addr().String()+"/", nil)
+	gone, err := target.Resolve(t.Context(), "http://"+victim.Nobody(t).String()+"/", nil)
 	if err != nil {
 		t.Fatal(err)
 	}

