@@ -133,12 +133,12 @@ func TestATokenEndsItsSession(t *testing.T) {
 	r := logins(t, echo.Lines(100), true, false, func(c *sasl.Config, _ *Logins) {
 		c.PlainTokens, c.Now = true, func() time.Time { return *wall.Load() }
 	})
-	r.set.Store(setOf(t, crowd(t, password, at.Add(time.Second))))
+	r.set.Store(setOf(t, crowd(t, password, at.Add(3*time.Second))))
 	c := dial(t, r)
 	begun := time.Now()
 	fmt.Fprintf(c, "AUTH TOKEN %s\nhello\n", base64.StdEncoding.EncodeToString([]byte(token)))
 	var got bytes.Buffer
-	for range 1000 {
+	for range 10_000 {
 		if _, err := io.WriteString(c, "x\n"); err != nil {
 			break
 		}
@@ -150,7 +150,7 @@ func TestATokenEndsItsSession(t *testing.T) {
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
-	if d := time.Since(begun); d < 900*time.Millisecond || d > 5*time.Second {
+	if d := time.Since(begun); d < 2900*time.Millisecond || d > 30*time.Second {
 		t.Errorf("it ended after %s", d)
 	}
 	if !strings.HasPrefix(got.String(), "OK\r\nhello\r\nx\r\n") || !strings.HasSuffix(got.String(), "x\r\nERR not logged in any more\r\n") {
@@ -184,14 +184,17 @@ func TestLoggedOutInTheProtocolsWords(t *testing.T) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	must(t, err)
 	defer ln.Close()
-	heard := make(chan string, 1)
+	first, heard := make(chan bool, 1), make(chan string, 1)
 	go func() {
 		s, err := ln.Accept()
 		if err != nil {
 			return
 		}
+		before := make([]byte, len("\x00\x00\x00\x06before"))
+		n, _ := io.ReadFull(s, before)
+		first <- true
 		all, _ := io.ReadAll(s)
-		heard <- string(all)
+		heard <- string(append(before[:n], all...))
 	}()
 	p, err := relay.Open(relay.Config{To: []string{ln.Addr().String()}})
 	must(t, err)
@@ -201,7 +204,7 @@ func TestLoggedOutInTheProtocolsWords(t *testing.T) {
 	c, err = logIn(t, r, credentials("alice", true), false)
 	must(t, err)
 	must(t, c.Send([]byte("before")))
-	time.Sleep(100 * time.Millisecond)
+	<-first
 	r.set.Store(setOf(t, crowd(t, "new horse battery", later)))
 	must(t, c.Send([]byte("after")))
 	if got, err := c.Receive(); err == nil {

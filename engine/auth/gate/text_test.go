@@ -221,7 +221,7 @@ func TestReplayedFrame(t *testing.T) {
 	if got, err := c.Receive(); err != nil || string(got) != "hello" {
 		t.Fatalf("%q, %v", got, err)
 	}
-	deadline := time.Now().Add(5 * time.Second)
+	deadline := time.Now().Add(30 * time.Second)
 	for r.told(guard.ShedReplay, "alice") == 0 {
 		if time.Now().After(deadline) {
 			t.Fatal("the replay is not told of")
@@ -278,7 +278,7 @@ func TestAuthTimeout(t *testing.T) {
 	begun := time.Now()
 	io.WriteString(c, "AUTH\n")
 	io.ReadAll(c)
-	if d := time.Since(begun); d < 300*time.Millisecond || d > 3*time.Second || r.Snapshot().Shed[guard.ShedAuthTimeout] != 1 {
+	if d := time.Since(begun); d < 300*time.Millisecond || d > 30*time.Second || r.Snapshot().Shed[guard.ShedAuthTimeout] != 1 {
 		t.Errorf("after %v: %v", d, r.events)
 	}
 }
