@@ -17,7 +17,7 @@ import (
 )
 
 // patient is a timeout for tests in which nothing is to time out, however busy the machine is.
-const patient = 20 * time.Second
+const patient = 50 * time.Second
 
 var (
 	hello = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "hello") })
