@@ -127,7 +127,7 @@ func TestConnectionsAreBounded(t *testing.T) {
 	for _, c := range idle {
 		_ = c.Close()
 	}
-	client.Timeout = 5 * time.Second
+	client.Timeout = time.Minute
 	resp, err := client.Get("http://" + s.Addr().String() + "/healthz")
 	if err != nil {
 		t.Fatal("places that became free are not used: ", err)
