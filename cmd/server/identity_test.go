@@ -194,7 +194,7 @@ func TestChangesAreLogged(t *testing.T) {
 	h.acme(acme.Event{Kind: acme.Damaged, Domain: "a.example", Err: bad})
 	h.acme(acme.Event{Kind: acme.Agreed, Terms: "https://ca.example/terms"})
 	h.steps.With("order", 1).Error("step", slog.Any("error", bad))
-	sink.Close(time.Second)
+	sink.Close(time.Minute)
 
 	const when = "2001-09-09T01:46:40.000Z"
 	want := []map[string]any{
@@ -251,7 +251,7 @@ func TestExpiryIsToldOnceADay(t *testing.T) {
 	list[2].NotAfter = days(14)
 	w.look(days(12))
 	w.look(days(15))
-	sink.Close(time.Second)
+	sink.Close(time.Minute)
 	var got []string
 	for line := range strings.Lines(out.String()) {
 		var f map[string]any

@@ -41,7 +41,7 @@ func TestProcessPasswordHasNoEcho(t *testing.T) {
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
-		kill := time.AfterFunc(20*time.Second, func() { _ = cmd.Process.Kill() })
+		kill := time.AfterFunc(time.Minute, func() { _ = cmd.Process.Kill() })
 		echo := func() bool {
 			tio, err := unix.IoctlGetTermios(int(slave.Fd()), unix.TCGETS)
 			return err != nil || tio.Lflag&unix.ECHO != 0

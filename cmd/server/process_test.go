@@ -46,7 +46,7 @@ func finish(t *testing.T, cmd *exec.Cmd) (stdout, stderr string, code int) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	kill := time.AfterFunc(10*time.Second, func() { _ = cmd.Process.Kill() })
+	kill := time.AfterFunc(time.Minute, func() { _ = cmd.Process.Kill() })
 	err := cmd.Wait()
 	kill.Stop()
 	var exit *exec.ExitError
@@ -108,7 +108,7 @@ func launch(t *testing.T, args []string) *server {
 // wait reads the log up to a line that contains text.
 func (s *server) wait(t *testing.T, text string) string {
 	t.Helper()
-	limit := time.After(10 * time.Second)
+	limit := time.After(time.Minute)
 	for {
 		select {
 		case line, ok := <-s.lines:
@@ -154,7 +154,7 @@ func (s *server) end(t *testing.T, within time.Duration) int {
 
 func get(t *testing.T, url string) (status int, body string) {
 	t.Helper()
-	client := http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	client := http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
 	resp, err := client.Get(url)
 	if err != nil {
 		t.Fatal(err)
@@ -222,16 +222,13 @@ func TestProcessThatDoesNotServe(t *testing.T) {
 
 func TestProcessServesAndStops(t *testing.T) {
 	t.Parallel()
-	s := start(t)
+	s := start(t, "-drain-timeout", "5m")
 	if status, body := get(t, "http://"+s.http+"/"); status != 200 || body != "hello, world!" {
 		t.Errorf("got %d %q", status, body)
 	}
-	_, metrics := get(t, "http://"+s.admin+"/metrics")
 	for _, want := range []string{"weir_connections ", `weir_accepted_total{listener="http://127.0.0.1:0"} 1`,
 		`weir_frames_total{listener="http://127.0.0.1:0"} 1`, `weir_shed_total{reason="idle"} 0`, "go_goroutines ", "process_open_fds "} {
-		if !strings.Contains(metrics, want) {
-			t.Errorf("metrics lack %s", want)
-		}
+		measured(t, s.admin, want)
 	}
 	if status, _ := get(t, "http://"+s.admin+"/readyz"); status != 200 {
 		t.Errorf("readyz: %d", status)
@@ -239,12 +236,21 @@ func TestProcessServesAndStops(t *testing.T) {
 	s.signal(t, syscall.SIGHUP)
 	s.wait(t, "SIGHUP: there is nothing that is read again")
 	s.signal(t, syscall.SIGTERM)
-	if code := s.end(t, 3*time.Second); code != 0 {
+	if code := s.end(t, 30*time.Second); code != 0 {
 		t.Errorf("exit code %d:\n%s", code, s.text())
 	}
 	if !strings.Contains(s.text(), `"event": "stopped"`) {
 		t.Errorf("the last line is missing:\n%s", s.text())
 	}
+}
+
+// measured waits until the metrics have something: a loop that is late is left out of them.
+func measured(t *testing.T, admin, want string) {
+	t.Helper()
+	lab.Eventually(t, 30*time.Second, "metrics have "+want, func() bool {
+		_, m := get(t, "http://"+admin+"/metrics")
+		return strings.Contains(m, want)
+	})
 }
 
 // halfRequest opens a connection that keeps a drain waiting.
@@ -258,18 +264,13 @@ func halfRequest(t *testing.T, s *server) net.Conn {
 	if _, err := io.WriteString(c, "GET / HTTP/1.1\r\nHost:"); err != nil {
 		t.Fatal(err)
 	}
-	for begin := time.Now(); time.Since(begin) < 5*time.Second; time.Sleep(5 * time.Millisecond) {
-		if _, m := get(t, "http://"+s.admin+"/metrics"); strings.Contains(m, "\nweir_connections 1\n") {
-			return c
-		}
-	}
-	t.Fatal("the connection is not counted")
-	return nil
+	measured(t, s.admin, "\nweir_connections 1\n")
+	return c
 }
 
 func TestProcessFinishesWhatIsInFlight(t *testing.T) {
 	t.Parallel()
-	s := start(t, "-drain-timeout", "5s", "-first-frame-timeout", "9s")
+	s := start(t, "-drain-timeout", "5m", "-first-frame-timeout", "5m")
 	c := halfRequest(t, s)
 	s.signal(t, syscall.SIGINT)
 	s.wait(t, "stopping")
@@ -282,7 +283,7 @@ func TestProcessFinishesWhatIsInFlight(t *testing.T) {
 	if answer, _ := io.ReadAll(c); !strings.Contains(string(answer), "hello, world!") {
 		t.Errorf("the request in flight was answered %q", answer)
 	}
-	if code := s.end(t, 3*time.Second); code != 0 {
+	if code := s.end(t, 30*time.Second); code != 0 {
 		t.Errorf("exit code %d", code)
 	}
 }
@@ -296,7 +297,7 @@ func TestASecondSignalStopsAtOnce(t *testing.T) {
 	time.Sleep(sameSignal + 50*time.Millisecond) // an earlier one is taken for the same
 	s.signal(t, syscall.SIGTERM)
 	s.wait(t, "at once")
-	if code := s.end(t, 3*time.Second); code != 0 {
+	if code := s.end(t, 30*time.Second); code != 0 {
 		t.Errorf("exit code %d", code)
 	}
 }
@@ -328,7 +329,7 @@ func TestABlockedLogDoesNotStopTheServer(t *testing.T) {
 		return err == nil
 	}
 	for begin := time.Now(); !ready(); time.Sleep(10 * time.Millisecond) {
-		if time.Since(begin) > 10*time.Second {
+		if time.Since(begin) > time.Minute {
 			t.Fatal("does not start")
 		}
 	}
@@ -344,9 +345,7 @@ func TestABlockedLogDoesNotStopTheServer(t *testing.T) {
 	if status, _ := get(t, "http://"+ports[0]+"/"); status != 200 {
 		t.Errorf("got %d", status)
 	}
-	if _, metrics := get(t, "http://"+ports[1]+"/metrics"); !strings.Contains(metrics, `weir_shed_total{reason="malformed"} 60`) {
-		t.Error("the sheds are not counted")
-	}
+	measured(t, ports[1], `weir_shed_total{reason="malformed"} 60`)
 	if n, err := unix.IoctlGetInt(int(nobody.Fd()), unix.TIOCINQ); err != nil || n < 3000 {
 		t.Errorf("the log is not blocked: %d bytes, %v", n, err)
 	}
@@ -357,7 +356,7 @@ func TestABlockedLogDoesNotStopTheServer(t *testing.T) {
 	if err := cmd.Wait(); err != nil {
 		t.Errorf("ended with %v", err)
 	}
-	if took := time.Since(begin); took > 3*logPatience {
+	if took := time.Since(begin); took > 15*logPatience {
 		t.Errorf("took %v to stop", took)
 	}
 }

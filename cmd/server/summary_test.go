@@ -53,7 +53,7 @@ func TestStartLines(t *testing.T) {
 	m := sampleSummary(t)
 	log, sink := newLog(events.Writer(&out), "info", "json")
 	m.log(log)
-	sink.Close(time.Second)
+	sink.Close(time.Minute)
 	var limits, memory map[string]any
 	for line := range strings.Lines(out.String()) {
 		var f map[string]any
@@ -83,7 +83,7 @@ func TestStartLinesOfCertificates(t *testing.T) {
 	m := sampleSummary(t)
 	log, sink := newLog(events.Writer(&out), "info", "json")
 	m.log(log)
-	sink.Close(time.Second)
+	sink.Close(time.Minute)
 	for text, n := range map[string]int{
 		`"event":"certificate",`: 5, `"event":"certificate_awaited","domain":"acme.example"`: 1, `"event":"client_ca",`: 1,
 		`"names":"soon.example","not-after":"2026-03-12T00:00:00.000Z","fingerprint":"AB:CD","key":"ECDSA P-256"`: 1,

@@ -21,7 +21,7 @@ import (
 
 // client makes requests over TLS, each on a connection of its own.
 func client(cfg *tls.Config) *http.Client {
-	return &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{TLSClientConfig: cfg, DisableKeepAlives: true}}
+	return &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{TLSClientConfig: cfg, DisableKeepAlives: true}}
 }
 
 // ask makes a request to address under a name, and returns the body and the certificate that was shown.
@@ -69,7 +69,7 @@ func TestProcessReloadsCertificates(t *testing.T) {
 	defer held.Close()
 	says := func(text string) {
 		t.Helper()
-		_ = held.SetDeadline(time.Now().Add(5 * time.Second))
+		_ = held.SetDeadline(time.Now().Add(30 * time.Second))
 		if _, err := io.WriteString(held, text+"\n"); err != nil {
 			t.Fatal(err)
 		}
@@ -110,7 +110,7 @@ func TestProcessReloadsCertificates(t *testing.T) {
 	says("still")
 	s.signal(t, syscall.SIGTERM)
 	_ = held.Close()
-	if code := s.end(t, 5*time.Second); code != 0 {
+	if code := s.end(t, 30*time.Second); code != 0 {
 		t.Errorf("exit code %d", code)
 	}
 }
@@ -199,7 +199,7 @@ func TestProcessObtainsACertificate(t *testing.T) {
 	if _, _, err := ask(address, &tls.Config{ServerName: "own.weir.test", RootCAs: own.roots}); err != nil {
 		t.Errorf("meanwhile: %v", err)
 	}
-	lab.Eventually(t, 60*time.Second, "a certificate", func() bool { return strings.Contains(s.text(), events.CertificateObtained) })
+	lab.Eventually(t, 2*time.Minute, "a certificate", func() bool { return strings.Contains(s.text(), events.CertificateObtained) })
 	for _, want := range []string{events.ACMEAccount, "acme_step", "acme_port"} {
 		if !strings.Contains(s.text(), want) {
 			t.Errorf("the log lacks %s:\n%s", want, s.text())
@@ -215,7 +215,7 @@ func TestProcessObtainsACertificate(t *testing.T) {
 		t.Error("a proof is shown that nobody has asked for")
 	}
 	s.signal(t, syscall.SIGTERM)
-	if code := s.end(t, 10*time.Second); code != 0 {
+	if code := s.end(t, 30*time.Second); code != 0 {
 		t.Errorf("exit code %d", code)
 	}
 

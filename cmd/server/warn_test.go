@@ -79,7 +79,7 @@ func TestWhatIsProbablyNotMeantIsWarnedOf(t *testing.T) {
 			w.log(log)
 		}
 		id.close()
-		sink.Close(time.Second)
+		sink.Close(time.Minute)
 		var events []string
 		for line := range strings.Lines(out.String()) {
 			var f map[string]any
@@ -120,7 +120,7 @@ func TestANamelessCertificateIsToldOfWhenItIsReloaded(t *testing.T) {
 	var out bytes.Buffer
 	log, sink := newLog(events.Writer(&out), "info", "json")
 	logChanges(log).changed(certs.Change{Info: certs.Info{Source: "/a.pem"}})
-	sink.Close(time.Second)
+	sink.Close(time.Minute)
 	if text := out.String(); strings.Count(text, "\n") != 2 || !strings.Contains(text, events.CertificateNameless) {
 		t.Errorf("says %s", text)
 	}
