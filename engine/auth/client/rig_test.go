@@ -85,7 +85,7 @@ func serve(t testing.TB, s *server) *server {
 
 func (s *server) one(nc net.Conn, logins *sasl.Server) {
 	defer nc.Close()
-	_ = nc.SetDeadline(time.Now().Add(20 * time.Second))
+	_ = nc.SetDeadline(time.Now().Add(time.Minute))
 	var exporter sasl.Exporter
 	if s.tls != nil {
 		t := tls.Server(nc, s.tls)
