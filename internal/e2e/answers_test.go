@@ -47,14 +47,14 @@ func TestEveryAnswerIsCounted(t *testing.T) {
 	d := &doors{users: filepath.Join(t.TempDir(), "users")}
 	d.weir(t, "user add -scopes read alice")
 	at := map[string]string{}
-	listen := []string{"-users", d.users, "-first-frame-timeout", "1s", "-loops", "2"}
-	ports := lab.FreePorts(t, 7)
-	for i, name := range []string{"hello", "files", "uploads", "relay", "dead", "auth", "few"} {
+	listen := []string{"-users", d.users, "-loops", "2"}
+	ports := lab.FreePorts(t, 8)
+	for i, name := range []string{"hello", "files", "uploads", "relay", "dead", "auth", "few", "hasty"} {
 		at[name] = ports[i]
 		listen = append(listen, "-listen", "http://"+at[name]+"?name="+name+map[string]string{
 			"files": "&list=1&files=" + dir, "uploads": "&max-upload=100&uploads=" + dir,
 			"relay": "&to=" + strings.TrimPrefix(behind.URL, "http://"), "dead": "&to=127.0.0.1:1",
-			"auth": "&auth=required&scope=/whoami=admin", "few": "&source-frame-rate=1&source-frame-burst=2&max-refusals=1",
+			"auth": "&auth=required&scope=/whoami=admin", "few": "&source-frame-rate=1&source-frame-burst=2&max-refusals=1", "hasty": "&first-frame-timeout=1s",
 		}[name])
 	}
 	counted := map[string]float64{} // answers read, by "listener class"
@@ -70,7 +70,7 @@ func TestEveryAnswerIsCounted(t *testing.T) {
 		{"hello", "POST /echo" + host + "Content-Length: 2\r\n\r\nhiGET / HTTP/1.0\r\n\r\n", "200 200"},
 		{"hello", "POST /echo" + host + "Expect: 100-continue\r\nContent-Length: 2\r\nConnection: close\r\n\r\nhi", "[100] 200"},
 		{"hello", "nonsense\r\n\r\n", "400"},
-		{"hello", "GET /", "408"},
+		{"hasty", "GET /", "408"},
 		{"hello", "GET / HTTP/2.0\r\nHost: a\r\n\r\n", "505"},
 		{"files", "GET /file" + host + "\r\nGET /file" + host + "Range: bytes=2-3\r\n\r\nGET /file" + host + "Range: bytes=1-1,3-4\r\n\r\nGET /file" + host + "Range: bytes=90-\r\n\r\nGET /nope" + host + "Connection: close\r\n\r\n", "200 206 206 416 404"},
 		{"files", "GET /file" + host + "If-None-Match: *\r\n\r\nGET /file" + host + "If-Match: \"x\"\r\n\r\nGET /sub" + host + "\r\nGET /sub/" + host + "\r\nDELETE /file" + host + "Connection: close\r\n\r\n", "304 412 301 200 405"},
@@ -101,7 +101,7 @@ func TestEveryAnswerIsCounted(t *testing.T) {
 			t.Errorf("%s %q: got %s, want %s", c.listener, c.send, g, c.want)
 		}
 	}
-	m := s.Scrape(t)
+	m := scrape(t, s)
 	for name := range at {
 		for class := 1; class <= 5; class++ {
 			got, ok := m[fmt.Sprintf(`weir_http_answers_total{class="%dxx",listener=%q}`, class, name)]
@@ -120,7 +120,7 @@ func answersTo(t *testing.T, addr, text string) (all []int) {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	c.SetDeadline(time.Now().Add(20 * time.Second))
+	c.SetDeadline(time.Now().Add(patience))
 	go io.WriteString(c, text)
 	r := bufio.NewReader(c)
 	for i := 0; ; i++ {
