@@ -98,57 +98,67 @@ func TestGuessingLeavesTheOwnerAlone(t *testing.T) {
 		{"frames", byFrames, echo}, {"http", byBasic, get},
 	} {
 		good := way.enter()
-		good.SetDeadline(time.Now().Add(2 * time.Minute))
-		for try := 1; ; try++ { // others use this machine too
-			if guessed(t, d, good, way.scheme, length, way.enter, way.ask) {
+		for try := 1; ; try++ {
+			good.SetDeadline(time.Now().Add(4 * patience))
+			why := guessed(t, d, good, way.scheme, length, way.enter, way.ask)
+			if why == "" {
 				break
 			}
-			if try == 3 {
-				t.Errorf("%s: the good client's p99 is more than five times as long", way.scheme)
+			if try == tries {
+				t.Errorf("%s: %s", way.scheme, why)
 				break
 			}
+			t.Logf("once more: %s: %s", way.scheme, why)
 		}
 	}
 	d.Alive(t)
 }
 
-// guessed measures alice before and under a flood, and reports whether her p99 stays below five times what it was.
-func guessed(t *testing.T, d *doors, good *talk, scheme string, length time.Duration, enter func() *talk, ask func(testing.TB, *talk)) bool {
+// guessed measures alice before and under a flood, and says what was too much of it: her p99 stays below five times what
+// it was. What no machine excuses fails the test at once.
+func guessed(t *testing.T, d *doors, good *talk, scheme string, length time.Duration, enter func() *talk, ask func(testing.TB, *talk)) string {
 	t.Helper()
 	quiet := p99(t, length, func() { ask(t, good) })
-	spent, before := d.CPU(t), d.Scrape(t)
+	slowestOf := func(n int) (slowest time.Duration) {
+		for range n {
+			again := time.Now()
+			enter().Close()
+			slowest = max(slowest, time.Since(again))
+		}
+		return slowest
+	}
+	quietLogin := slowestOf(2)
+	spent, before := d.CPU(t), scrape(t, d.Server)
 	begun := time.Now()
 	end := guessing(t, scheme+"://"+d.at[scheme], length+2*time.Second)
-	lab.Eventually(t, 30*time.Second, "the flood has begun", func() bool {
-		return d.Scrape(t).Shed("auth-attempts") > before.Shed("auth-attempts")+1000
+	lab.Eventually(t, patience, "the flood has begun", func() bool {
+		return scrape(t, d.Server).Shed("auth-attempts") > before.Shed("auth-attempts")+1000
 	})
 	flooded := p99(t, length, func() { ask(t, good) })
-	var slowest time.Duration
-	for range 5 {
-		again := time.Now()
-		enter().Close()
-		slowest = max(slowest, time.Since(again))
-	}
+	slowest := slowestOf(5)
 	what := end()
 	cores := float64(d.CPU(t)-spent) / float64(time.Since(begun))
-	m := d.Scrape(t)
+	m := scrape(t, d.Server)
 	t.Logf("%s: p99 %s, before %s: ratio %.1f; alice's slowest of 5 logins took %s; %.2f cores\n%s", scheme, flooded, quiet, float64(flooded)/float64(quiet), slowest, cores, what)
 
-	if slowest > time.Second {
-		t.Errorf("%s: alice waits %s", scheme, slowest)
-	}
-	// Hashes take a third of a core at most, however many are asked for; the rest is what 10,000 refusals cost.
-	if cores > 1 {
-		t.Errorf("%s: %.2f cores", scheme, cores)
-	}
-	if refused := m.Shed("auth-attempts") + m.Shed("auth-failed") - before.Shed("auth-attempts") - before.Shed("auth-failed"); refused < 1000*length.Seconds() {
-		t.Errorf("%s: %v logins refused", scheme, refused)
-	}
 	if !strings.Contains(what, "; 0 good replies") {
 		t.Errorf("%s: somebody got in:\n%s", scheme, what)
 	}
+	if slowest > max(time.Second, 5*quietLogin) {
+		return fmt.Sprintf("alice waits %s, %s before", slowest, quietLogin)
+	}
+	// Hashes take a third of a core at most, however many are asked for; the rest is what 10,000 refusals cost.
+	if cores > 1 {
+		return fmt.Sprintf("%.2f cores", cores)
+	}
+	if refused := m.Shed("auth-attempts") + m.Shed("auth-failed") - before.Shed("auth-attempts") - before.Shed("auth-failed"); refused < 1000*length.Seconds() {
+		return fmt.Sprintf("%v logins refused", refused)
+	}
 	// Twice as long is the aim on a machine of its own; here the attacker and others have their share of two cores.
-	return flooded <= 5*max(quiet, 4*time.Millisecond)
+	if flooded > 5*max(quiet, 4*time.Millisecond) {
+		return fmt.Sprintf("the good client's p99 is %s, %s before", flooded, quiet)
+	}
+	return ""
 }
 
 // TestGuessingLeavesNewcomersAlone has alice's password guessed from 100 networks until neither what her account has
@@ -159,10 +169,10 @@ func TestGuessingLeavesNewcomersAlone(t *testing.T) {
 	alice, mistaken := newScram(t, "alice", password), newScram(t, "alice", "wrong horse battery")
 	begun := time.Now()
 	const networks = 100
-	checked := func() float64 { return d.Scrape(t).Shed("auth-failed") }
+	checked := func() float64 { return scrape(t, d.Server).Shed("auth-failed") }
 	guessingAtAlice(t, "frames://"+d.at["frames"])
-	lab.Eventually(t, time.Minute, "the networks have nothing left", func() bool {
-		m := d.Scrape(t)
+	lab.Eventually(t, 2*patience, "the networks have nothing left", func() bool {
+		m := scrape(t, d.Server)
 		return m.Shed("auth-failed") >= 30+networks*3-20 && m.Shed("auth-attempts") > 300
 	})
 	for _, from := range []string{"127.0.0.1", "127.250.1.1", "127.250.2.1"} {
@@ -176,16 +186,17 @@ func TestGuessingLeavesNewcomersAlone(t *testing.T) {
 		}
 	}
 	guessingAtAlice(t, "http://"+d.at["http"])
-	before := d.Scrape(t).Shed("auth-attempts")
-	lab.Eventually(t, time.Minute, "the flood by Basic has begun", func() bool { return d.Scrape(t).Shed("auth-attempts") > before+1000 })
+	before := scrape(t, d.Server).Shed("auth-attempts")
+	lab.Eventually(t, patience, "the flood by Basic has begun", func() bool { return scrape(t, d.Server).Shed("auth-attempts") > before+1000 })
 	for _, from := range []string{"127.250.3.1", "127.250.4.1"} {
 		again := time.Now()
 		get(t, d.dial(t, "http", from))
 		t.Logf("by Basic from %s in %s", from, time.Since(again))
 	}
+	n := checked()
 	minutes := time.Since(begun).Minutes()
 	most := 30 + 6*minutes + networks*(3+3*minutes/60) + 6 + 5 // hers, and for counts that are of a moment later
-	if n := checked(); n > most {
+	if n > most {
 		t.Errorf("%v guesses were checked in %.1f minutes, at most %.0f", n, minutes, most)
 	} else {
 		t.Logf("%v guesses were checked in %.1f minutes, at most %.0f", n, minutes, most)
