@@ -38,22 +38,31 @@ type lane struct {
 }
 
 // siege attacks a server beside a good client of 200 requests a second.
-func siege(t *testing.T, s *lab.Server, target, attack, before, during, after string) record {
+func siege(t *testing.T, s *lab.Server, target, attack, before, during, after string, further func(record) string) {
 	t.Helper()
-	out, r := besiege(t, []string{"siege", "-target", target, "-attack", attack, "-rate", "200",
-		"-before", before, "-during", during, "-after", after, "-metrics", "http://" + s.Admin + "/metrics"})
-	t.Logf("%s", out)
-	return r
+	besiege(t, []string{"siege", "-target", target, "-attack", attack, "-rate", "200",
+		"-before", before, "-during", during, "-after", after, "-metrics", "http://" + s.Admin + "/metrics"}, further)
 }
 
-// besiege runs bench, whose command line is a siege, and returns what it printed and recorded.
-func besiege(t *testing.T, args []string) (out string, r record) {
+// besiege runs bench, whose command line is a siege. It fails the test when in each try somebody got too little, or further,
+// where there is one, says what else is wrong; "" is nothing.
+func besiege(t *testing.T, args []string, further func(record) string) {
 	t.Helper()
 	for try := 1; ; try++ {
-		out, r = besiegeOnce(t, args)
+		out, r := besiegeOnce(t, args)
+		t.Logf("%s", out)
 		why := r.lacks()
-		if why == "" || try == 3 {
-			return out, r
+		if further != nil {
+			if what := further(r); why == "" {
+				why = what
+			}
+		}
+		switch {
+		case why == "":
+			return
+		case try == tries:
+			t.Error(why)
+			return
 		}
 		t.Logf("once more, as somebody else may have had the machine: %s", why)
 	}
@@ -96,26 +105,23 @@ func (r record) lacks() string {
 	return ""
 }
 
-// keeps fails the test when somebody got too little.
-func (r record) keeps(t *testing.T) {
-	t.Helper()
-	if why := r.lacks(); why != "" {
-		t.Error(why)
-	}
-}
-
 // TestConnectionFlood: 200 sources connect as fast as they can.
 func TestConnectionFlood(t *testing.T) {
 	s := lab.Start(t, nil)
 	fds := s.Descriptors(t)
-	r := siege(t, s, "http://"+s.HTTP+"/", "connection-flood?sources=200&total=30000", "1s", "6s", "1s")
-	r.keeps(t)
-	m := s.Scrape(t)
-	shed := m.Shed("source-conn-rate") + m.Shed("prefix-conn-rate") + m.Shed("prefix-conns") + m.Shed("source-conns") + m.Shed("source-unproven") + m.Shed("prefix-unproven")
-	if shed < 15_000 {
-		t.Errorf("only %v were refused", shed)
+	shed := func() float64 {
+		m := scrape(t, s)
+		return m.Shed("source-conn-rate") + m.Shed("prefix-conn-rate") + m.Shed("prefix-conns") + m.Shed("source-conns") + m.Shed("source-unproven") + m.Shed("prefix-unproven")
 	}
-	lab.Eventually(t, 30*time.Second, "descriptors are back where they were", func() bool { return s.Descriptors(t) <= fds+2 })
+	was := shed()
+	siege(t, s, "http://"+s.HTTP+"/", "connection-flood?sources=200&total=30000", "1s", "6s", "1s", func(record) string {
+		before := was
+		if was = shed(); was-before < 15_000 {
+			return fmt.Sprintf("only %v were refused", was-before)
+		}
+		return ""
+	})
+	lab.Eventually(t, patience, "descriptors are back where they were", func() bool { return s.Descriptors(t) <= fds+2 })
 	s.Alive(t)
 }
 
@@ -123,9 +129,9 @@ func TestConnectionFlood(t *testing.T) {
 func TestFrameFlood(t *testing.T) {
 	s := lab.Start(t, nil)
 	for _, target := range []string{"http://" + s.HTTP + "/", "frames://" + s.Frames} {
-		siege(t, s, target, "frame-flood", "1s", "3s", "1s").keeps(t)
+		siege(t, s, target, "frame-flood", "1s", "3s", "1s", nil)
 	}
-	if m := s.Scrape(t); m.Shed("source-frames") == 0 {
+	if m := scrape(t, s); m.Shed("source-frames") == 0 {
 		t.Error("nothing was shed for its frames")
 	}
 	s.Alive(t)
@@ -137,17 +143,18 @@ func TestSlowloris(t *testing.T) {
 	const deadline = 2 * time.Second
 	s := lab.Start(t, nil, "-first-frame-timeout", deadline.String(), "-source-conn-rate", "0")
 	for _, target := range []string{"http://" + s.HTTP + "/", "frames://" + s.Frames} {
-		before := s.Scrape(t).Shed("first-frame")
-		r := siege(t, s, target, "slowloris?conns=3000&interval=300ms&per-net=1&sources=100&total=3000", "1s", "5s", "1s")
-		r.keeps(t)
-		a := r.Result.Attacks[0]
-		if got := s.Scrape(t).Shed("first-frame") - before; got != 3000 || a.Open != 0 {
-			t.Errorf("%s: %v of 3000 shed, %d open at the end", target, got, a.Open)
-		}
-		// 100 ms is the promise on a quiet machine; a busy test machine gets more.
-		if late := time.Duration(a.Age.Max) - deadline; late < 0 || late > 600*time.Millisecond {
-			t.Errorf("%s: the last one went %s after its deadline", target, late)
-		}
+		was := scrape(t, s).Shed("first-frame")
+		siege(t, s, target, "slowloris?conns=3000&interval=300ms&per-net=1&sources=100&total=3000", "1s", "5s", "1s", func(r record) string {
+			a, before := r.Result.Attacks[0], was
+			if was = scrape(t, s).Shed("first-frame"); was-before != 3000 || a.Open != 0 {
+				return fmt.Sprintf("%s: %v of 3000 shed, %d open at the end", target, was-before, a.Open)
+			}
+			// 100 ms is the promise on a quiet machine; a busy test machine gets more.
+			if late := time.Duration(a.Age.Max) - deadline; late < 0 || late > 600*time.Millisecond {
+				return fmt.Sprintf("%s: the last one went %s after its deadline", target, late)
+			}
+			return ""
+		})
 	}
 	s.Alive(t)
 }
@@ -156,7 +163,7 @@ func TestSlowloris(t *testing.T) {
 func TestSlowHTTPTest(t *testing.T) {
 	lab.Need(t, "slowhttptest")
 	s := lab.Start(t, nil, "-first-frame-timeout", "2s", "-frame-timeout", "2s", "-min-rate-grace", "2s", "-write-timeout", "2s",
-		"-source-conn-rate", "0", "-source-conns", "0", "-source-unproven", "0", "-idle-timeout", "3s")
+		"-source-conn-rate", "0", "-source-conns", "0", "-source-unproven", "0", "-idle-timeout", "5m")
 	good := open(t, s.HTTP)
 	url := "http://" + s.HTTP
 	for _, tc := range []struct {
@@ -168,29 +175,36 @@ func TestSlowHTTPTest(t *testing.T) {
 		{"slow bodies", []string{"-B", "-i", "1", "-s", "100000", "-t", "POST", "-u", url + "/echo"}, "slow-sender"},
 		{"slow reading", []string{"-X", "-w", "1", "-y", "1", "-n", "5", "-z", "1", "-k", "10", "-u", url + "/"}, ""},
 	} {
-		before := s.Scrape(t)
-		args := append([]string{"-c", "500", "-r", "500", "-l", "8", "-p", "2"}, tc.args...)
-		cmd := exec.Command("slowhttptest", args...)
-		cmd.Dir = t.TempDir()
-		done := make(chan error, 1)
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		go func() { done <- cmd.Wait() }()
-		for running := true; running; {
-			select {
-			case <-done:
-				running = false
-			case <-time.After(time.Second):
-				if took := good.ask(t); took > 3*time.Second {
-					t.Errorf("%s: the good client waited %s", tc.why, took)
+		for try := 1; ; try++ {
+			before := scrape(t, s)
+			args := append([]string{"-c", "500", "-r", "500", "-l", "8", "-p", "2"}, tc.args...)
+			cmd := exec.Command("slowhttptest", args...)
+			cmd.Dir = t.TempDir()
+			done := make(chan error, 1)
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			go func() { done <- cmd.Wait() }()
+			var slowest time.Duration
+			for running := true; running; {
+				select {
+				case <-done:
+					running = false
+				case <-time.After(time.Second):
+					slowest = max(slowest, good.ask(t))
 				}
 			}
+			shed := scrape(t, s).Shed(tc.reason) - before.Shed(tc.reason)
+			lab.Eventually(t, patience, tc.why+": the connections are gone", func() bool { return scrape(t, s)["weir_connections"] <= 1 })
+			if slowest <= 3*time.Second && (tc.reason == "" || shed >= 400) {
+				break
+			}
+			t.Logf("%s: the good client waited %s, %v shed as %s", tc.why, slowest, shed, tc.reason)
+			if try == tries {
+				t.Error("too long, or too few")
+				break
+			}
 		}
-		if m := s.Scrape(t); tc.reason != "" && m.Shed(tc.reason)-before.Shed(tc.reason) < 400 {
-			t.Errorf("%s: %v shed as %s", tc.why, m.Shed(tc.reason)-before.Shed(tc.reason), tc.reason)
-		}
-		lab.Eventually(t, 10*time.Second, tc.why+": the connections are gone", func() bool { return s.Scrape(t)["weir_connections"] <= 1 })
 	}
 	s.Alive(t)
 }
