@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -35,7 +36,7 @@ func TestStalledReadersOfALargeFile(t *testing.T) {
 	}
 	ports := lab.FreePorts(t, 2)
 	s := lab.Start(t, nil, "-listen", "http://"+ports[0]+"?files="+dir, "-listen", "https://"+ports[1]+"?files="+dir,
-		"-tls-self-signed", "-source-handshake-rate", "0", "-source-conn-rate", "0", "-min-rate", "0", "-write-timeout", "5m")
+		"-tls-self-signed", "-source-handshake-rate", "0", "-source-conn-rate", "0", "-min-rate", "0", "-write-timeout", "10m")
 
 	open := func(over string) (net.Conn, *http.Response) {
 		address := ports[0]
@@ -47,7 +48,7 @@ func TestStalledReadersOfALargeFile(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { c.Close() })
-		c.SetDeadline(time.Now().Add(4 * time.Minute))
+		c.SetDeadline(time.Now().Add(8 * time.Minute))
 		if over == "TLS" {
 			c = tls.Client(c, &tls.Config{InsecureSkipVerify: true})
 		}
@@ -65,7 +66,7 @@ func TestStalledReadersOfALargeFile(t *testing.T) {
 			c, warm := open(over)
 			io.CopyN(io.Discard, warm.Body, 1<<20)
 			c.Close()
-			lab.Eventually(t, 30*time.Second, "nobody is there", func() bool { return s.Scrape(t)["weir_connections"] == 0 })
+			lab.Eventually(t, patience, "nobody is there", func() bool { return scrape(t, s)["weir_connections"] == 0 })
 			before, descriptors := s.RSS(t), s.Descriptors(t)
 
 			var answers []*http.Response
@@ -77,7 +78,7 @@ func TestStalledReadersOfALargeFile(t *testing.T) {
 				}
 				conns, answers = append(conns, c), append(answers, resp)
 			}
-			sent := func() float64 { return s.Scrape(t)[`weir_bytes_total{dir="out"}`] }
+			sent := func() float64 { return scrape(t, s)[`weir_bytes_total{dir="out"}`] }
 			for was := sent(); ; { // until the kernel has taken what it takes
 				time.Sleep(200 * time.Millisecond)
 				now := sent()
@@ -88,7 +89,7 @@ func TestStalledReadersOfALargeFile(t *testing.T) {
 			}
 			grown := s.RSS(t) - before
 			t.Logf("%d readers that stall: %.1f MB more resident; %v B buffered, %d descriptors more, %v files open",
-				readers, float64(grown)/1e6, s.Scrape(t)["weir_buffered_bytes"], s.Descriptors(t)-descriptors, s.Scrape(t)["weir_files_open"])
+				readers, float64(grown)/1e6, scrape(t, s)["weir_buffered_bytes"], s.Descriptors(t)-descriptors, scrape(t, s)["weir_files_open"])
 			if grown > 20_000_000 {
 				t.Errorf("%.1f MB more", float64(grown)/1e6)
 			}
@@ -106,15 +107,15 @@ func TestStalledReadersOfALargeFile(t *testing.T) {
 			}
 			wg.Wait()
 			if wrong.Load() > 0 {
-				t.Fatalf("%v", s.Scrape(t))
+				t.Fatalf("%v", scrape(t, s))
 			}
 			for _, c := range conns {
 				c.Close()
 			}
-			lab.Eventually(t, 30*time.Second, "nobody is left", func() bool { return s.Scrape(t)["weir_connections"] == 0 && s.Descriptors(t) <= descriptors+2 }) // each loop has the file
+			lab.Eventually(t, patience, "nobody is left", func() bool { return scrape(t, s)["weir_connections"] == 0 && s.Descriptors(t) <= descriptors+2 }) // each loop has the file
 		})
 	}
-	if m := s.Scrape(t); m["weir_sendfile_bytes_total"] < float64((readers-1)*size) {
+	if m := scrape(t, s); m["weir_sendfile_bytes_total"] < float64((readers-1)*size) {
 		t.Errorf("%v bytes by sendfile", m["weir_sendfile_bytes_total"])
 	}
 }
@@ -140,7 +141,8 @@ func TestFilesOfARealServer(t *testing.T) {
 	dir := t.TempDir()
 	os.WriteFile(dir+"/index.html", []byte("<p>hello"), 0o644)
 	port := lab.FreePorts(t, 1)[0]
-	s := lab.Start(t, nil, "-listen", "http://"+port+"?files="+dir+"&name=site&source-frame-rate=10&source-frame-burst=10")
+	s := lab.Start(t, nil, "-listen", "http://"+port+"?files="+dir+"&name=site&source-frame-rate=1&source-frame-burst=10")
+	begun := time.Now()
 	statuses := map[int]int{}
 	for range 30 {
 		resp, err := http.Get("http://" + port + "/")
@@ -154,14 +156,13 @@ func TestFilesOfARealServer(t *testing.T) {
 		}
 		statuses[resp.StatusCode]++
 	}
-	if statuses[200] < 10 || statuses[200] > 20 || statuses[200]+statuses[429] != 30 {
-		t.Errorf("%v", statuses)
+	if most := 11 + int(time.Since(begun).Seconds()); statuses[200] < 10 || statuses[200] > most || statuses[200]+statuses[429] != 30 {
+		t.Errorf("%v, at most %d are admitted", statuses, most)
 	}
-	m := s.Scrape(t)
+	m := scrape(t, s)
 	if m["weir_files_open"] != 1 && m["weir_files_open"] != 2 || m["weir_files_cache_hits_total"] < 5 || m[`weir_frames_total{listener="site"}`] != float64(statuses[200]) {
 		t.Errorf("%v open, %v hits, %v frames", m["weir_files_open"], m["weir_files_cache_hits_total"], m[`weir_frames_total{listener="site"}`])
 	}
-	if want := fmt.Sprintf("files of %s, as site", dir); !bytes.Contains([]byte(s.Log()), []byte(want)) {
-		t.Errorf("the start does not say %q:\n%s", want, s.Log())
-	}
+	want := fmt.Sprintf("files of %s, as site", dir)
+	lab.Eventually(t, patience, "the start says "+want, func() bool { return strings.Contains(s.Log(), want) })
 }
