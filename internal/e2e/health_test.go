@@ -47,7 +47,7 @@ func TestServersThatDoNotServe(t *testing.T) {
 	sick, well := start("a"), start("b")
 	back := []string{sick.Listener.Addr().String(), well.Listener.Addr().String()}
 	ports := lab.FreePorts(t, 2)
-	how := "?to=" + strings.Join(back, ",") + "&health=http&health-path=/healthz&health-interval=100ms&health-fall=2&health-rise=2"
+	how := "?to=" + strings.Join(back, ",") + "&health=http&health-path=/healthz&health-interval=100ms&health-fall=6&health-rise=2" // a check has a second: one of six in a row that is in time keeps a server in
 	s := lab.Start(t, nil, "-profile", "bench", "-listen", "http://"+ports[0]+how, "-listen", "tcp://"+ports[1]+how)
 
 	var strict, stop atomic.Bool // strict: no 500 may come
@@ -59,7 +59,7 @@ func TestServersThatDoNotServe(t *testing.T) {
 				for keep := false; !stop.Load(); keep = !keep {
 					must := strict.Load()
 					transport := &http.Transport{DisableKeepAlives: !keep}
-					resp, err := (&http.Client{Timeout: 10 * time.Second, Transport: transport}).Get("http://" + front + "/x")
+					resp, err := (&http.Client{Timeout: patience, Transport: transport}).Get("http://" + front + "/x")
 					if err != nil {
 						t.Errorf("a client: %v", err)
 						return
@@ -85,7 +85,7 @@ func TestServersThatDoNotServe(t *testing.T) {
 	defer stop.Store(true)
 	up := func(want float64) func() bool {
 		return func() bool {
-			m := s.Scrape(t)
+			m := scrape(t, s)
 			for name, v := range m {
 				if strings.HasPrefix(name, "weir_upstream_up{") && strings.Contains(name, back[0]) && v != want {
 					return false
@@ -96,26 +96,26 @@ func TestServersThatDoNotServe(t *testing.T) {
 	}
 	for range 2 {
 		before := sick.served.Load()
-		lab.Eventually(t, 10*time.Second, "both serve", func() bool { return sick.served.Load() > before+50 && well.served.Load() > 50 })
+		lab.Eventually(t, patience, "both serve", func() bool { return sick.served.Load() > before+50 && well.served.Load() > 50 })
 		sick.sick.Store(true)
-		lab.Eventually(t, 10*time.Second, "it is out", up(0))
+		lab.Eventually(t, patience, "it is out", up(0))
 		strict.Store(true)
 		out, served := good.Load(), sick.served.Load()
-		lab.Eventually(t, 10*time.Second, "the other one serves", func() bool { return good.Load() > out+200 })
+		lab.Eventually(t, patience, "the other one serves", func() bool { return good.Load() > out+200 })
 		if n := sick.served.Load() - served; n > 4 { // requests that were on their way
 			t.Errorf("%d requests have come to it", n)
 		}
 		strict.Store(false)
 		checks := sick.checks.Load()
-		lab.Eventually(t, 10*time.Second, "it is checked further", func() bool { return sick.checks.Load() > checks+3 })
+		lab.Eventually(t, patience, "it is checked further", func() bool { return sick.checks.Load() > checks+3 })
 		sick.sick.Store(false)
-		lab.Eventually(t, 10*time.Second, "it is back", up(1))
+		lab.Eventually(t, patience, "it is back", up(1))
 	}
 	if bad.Load() == 0 {
 		t.Error("no client has seen it fail: it never was in use")
 	}
 	for _, want := range []string{`"upstream_down"`, `"checks are answered 500"`, `"upstream_up"`} {
-		lab.Eventually(t, 10*time.Second, "the log has 4 times "+want, func() bool { return strings.Count(s.Log(), want) == 4 })
+		lab.Eventually(t, patience, "the log has 4 times "+want, func() bool { return strings.Count(s.Log(), want) == 4 })
 	}
 	if strings.Contains(s.Log(), "forged") {
 		t.Error("the log has words of the server")
@@ -151,7 +151,7 @@ func TestNobodyForgesTheLogByAHealthCheck(t *testing.T) {
 	}
 	front := lab.FreePorts(t, 1)[0]
 	s := lab.Start(t, nil, "-log-format", "json", "-listen", fmt.Sprintf("http://%s?to=%s&health=http&health-interval=100ms", front, strings.Join(to, ",")))
-	lab.Eventually(t, 20*time.Second, "all are out", func() bool { return strings.Count(s.Log(), `"upstream_down"`) == len(to) })
+	lab.Eventually(t, patience, "all are out", func() bool { return strings.Count(s.Log(), `"upstream_down"`) == len(to) })
 	checkLog(t, s.Log())
 	if strings.Contains(s.Log(), "forged") {
 		t.Errorf("the log has words of the servers: %s", s.Log())
