@@ -32,7 +32,7 @@ func startServer(t *testing.T, addr, dir, name string, args ...string) *exec.Cmd
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
-	lab.Eventually(t, 10*time.Second, name+" listens", func() bool {
+	lab.Eventually(t, patience, name+" listens", func() bool {
 		c, err := net.Dial("tcp", addr)
 		if err == nil {
 			c.Close()
@@ -82,7 +82,7 @@ func TestNginxBehind(t *testing.T) {
 	for i, url := range []string{"http://" + ports[1], "https://" + ports[2]} {
 		curl := func(args ...string) string {
 			t.Helper()
-			out, err := exec.Command("curl", append([]string{"-sSk", "--http1.1", "--max-time", "20"}, args...)...).Output()
+			out, err := exec.Command("curl", append([]string{"-sSk", "--http1.1", "--max-time", "60"}, args...)...).Output()
 			if err != nil {
 				t.Fatalf("curl %s: %v, %.200s", args, err, out)
 			}
@@ -122,13 +122,13 @@ func TestNginxBehind(t *testing.T) {
 			t.Errorf("nginx's own refusal: %s", got)
 		}
 	}
-	before := s.Scrape(t)
+	before := scrape(t, s)
 	if wrk, err := exec.LookPath("wrk"); err == nil {
-		out, err := exec.Command(wrk, "-t1", "-c20", "-d2s", "http://"+ports[1]+"/small").CombinedOutput()
+		out, err := exec.Command(wrk, "-t1", "-c20", "-d2s", "--timeout", "60s", "http://"+ports[1]+"/small").CombinedOutput()
 		if err != nil || strings.Contains(string(out), "Non-2xx") || strings.Contains(string(out), "Socket errors") {
 			t.Errorf("wrk: %v\n%s", err, out)
 		}
-		after := s.Scrape(t)
+		after := scrape(t, s)
 		asked := after[`weir_http_relay_answers_total{class="2xx"}`] - before[`weir_http_relay_answers_total{class="2xx"}`]
 		dialled := after["weir_upstream_connects_total"] - before["weir_upstream_connects_total"]
 		t.Logf("%.0f requests over %.0f new connections", asked, dialled)
@@ -136,7 +136,7 @@ func TestNginxBehind(t *testing.T) {
 			t.Error("connections are not used again")
 		}
 	}
-	for name, v := range s.Scrape(t) {
+	for name, v := range scrape(t, s) {
 		if strings.HasPrefix(name, "weir_http_relay_errors_total") && v > 0 || name == "weir_panics_total" && v > 0 {
 			t.Errorf("%s %g", name, v)
 		}
@@ -279,7 +279,7 @@ func TestHTTPServersComeAndGo(t *testing.T) {
 	ports := lab.FreePorts(t, 8)
 	serve := func(addr, name string) *http.Server {
 		var ln net.Listener
-		lab.Eventually(t, 30*time.Second, "the port is free", func() bool {
+		lab.Eventually(t, patience, "the port is free", func() bool {
 			var err error
 			ln, err = net.Listen("tcp", addr)
 			return err == nil
@@ -328,7 +328,7 @@ func TestHTTPServersComeAndGo(t *testing.T) {
 	for who, addr := range []string{ports[5], ports[6], ports[7]} {
 		for w := range 4 {
 			all.Go(func() {
-				client := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableCompression: true}}
+				client := &http.Client{Timeout: patience, Transport: &http.Transport{DisableCompression: true}}
 				defer client.CloseIdleConnections()
 				for i := 0; !stop.Load(); i++ {
 					path := fmt.Sprintf("/%d-%d-%d", who, w, i)
@@ -365,21 +365,27 @@ func TestHTTPServersComeAndGo(t *testing.T) {
 	}
 	for range 3 {
 		before := good[1].Load()
-		lab.Eventually(t, 10*time.Second, "answers", func() bool { return good[1].Load() > before+100 })
+		lab.Eventually(t, patience, "answers", func() bool { return good[1].Load() > before+100 })
 		mortal.Close()
 		before = good[1].Load()
-		lab.Eventually(t, 10*time.Second, "the other one answers", func() bool { return good[1].Load() > before+100 })
+		lab.Eventually(t, patience, "the other one answers", func() bool { return good[1].Load() > before+100 })
 		mortal = serve(ports[1], "mortal")
 	}
+	bad := func(m lab.Metrics, status string) float64 {
+		return m[`weir_http_relay_errors_total{status="`+status+`"}`]
+	}
+	lab.Eventually(t, patience, "both sick servers are met, and the one that is well", func() bool {
+		m := scrape(t, s)
+		return bad(m, "502") > 0 && bad(m, "504") > 0 && good[0].Load() >= 100
+	})
 	stop.Store(true)
 	all.Wait()
 	t.Logf("well: %d good; mortal: %d good, %d failed; sick: %d good, %d failed", good[0].Load(), good[1].Load(), failed[1].Load(), good[2].Load(), failed[2].Load())
-	if good[0].Load() < 100 || good[2].Load() > 0 || failed[1].Load() > good[1].Load()/5 {
+	if good[2].Load() > 0 || failed[1].Load() > good[1].Load()/5 {
 		t.Error("not as it should be")
 	}
-	m := s.Scrape(t)
-	if m[`weir_http_relay_errors_total{status="502"}`] == 0 || m[`weir_http_relay_errors_total{status="504"}`] == 0 || m["weir_panics_total"] > 0 {
-		t.Errorf("counted: %g 502, %g 504, %g panics", m[`weir_http_relay_errors_total{status="502"}`], m[`weir_http_relay_errors_total{status="504"}`], m["weir_panics_total"])
+	if n := scrape(t, s)["weir_panics_total"]; n > 0 {
+		t.Errorf("%v panics", n)
 	}
 	s.Alive(t)
 }
@@ -402,7 +408,7 @@ func TestHTTPRelayDrains(t *testing.T) {
 	go srv.Serve(ln)
 	defer srv.Close()
 	front := lab.FreePorts(t, 1)[0]
-	s := lab.Start(t, nil, "-listen", "http://"+front+"?to="+ln.Addr().String())
+	s := lab.Start(t, nil, "-drain-timeout", "1m", "-listen", "http://"+front+"?to="+ln.Addr().String())
 	c, err := net.Dial("tcp", front)
 	if err != nil {
 		t.Fatal(err)
@@ -419,7 +425,7 @@ func TestHTTPRelayDrains(t *testing.T) {
 	if string(body) != "one two three" || err != nil || !resp.Close {
 		t.Errorf("%q %v, close %v", body, err, resp.Close)
 	}
-	if err := s.Wait(8 * time.Second); err != nil {
+	if err := s.Wait(patience / 2); err != nil {
 		t.Errorf("the server does not stop in order: %v", err)
 	}
 }
@@ -453,12 +459,12 @@ func TestHTTPRelayOutOfDescriptors(t *testing.T) {
 			open = append(open, c)
 		}
 	}
-	lab.Eventually(t, 10*time.Second, "somebody is told", func() bool { return s.Scrape(t)[`weir_http_relay_errors_total{status="503"}`] > 0 })
+	lab.Eventually(t, patience/2, "somebody is told", func() bool { return scrape(t, s)[`weir_http_relay_errors_total{status="503"}`] > 0 })
 	time.Sleep(200 * time.Millisecond)
 	close(gate)
 	answers := map[int]int{}
 	for _, c := range open {
-		c.SetDeadline(time.Now().Add(5 * time.Second))
+		c.SetDeadline(time.Now().Add(20 * time.Second))
 		resp, err := http.ReadResponse(bufio.NewReader(c), nil)
 		if err != nil {
 			answers[0]++
@@ -479,7 +485,7 @@ func TestHTTPRelayOutOfDescriptors(t *testing.T) {
 		c.Close()
 	}
 	open = nil
-	lab.Eventually(t, 30*time.Second, "served again", func() bool {
+	lab.Eventually(t, patience, "served again", func() bool {
 		resp, err := http.Get("http://" + front)
 		if err != nil {
 			return false
