@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -28,7 +29,7 @@ func TestWhatWaitedForItsPasswordIsAnsweredAsItself(t *testing.T) {
 		append([]string{"-loops", "1", "-source-conns", "0", "-source-unproven", "0"}, patientPlain...)...)
 	d.weir(t, "user add -scopes read,write carol")
 	d.Signal(t, syscall.SIGHUP)
-	lab.Eventually(t, 10*time.Second, "carol is known", func() bool { return strings.Contains(d.Log(), "accounts were reloaded") })
+	lab.Eventually(t, patience, "carol is known", func() bool { return strings.Contains(d.Log(), "accounts were reloaded") })
 
 	for _, c := range []struct{ why, who, request, meanwhile, want, then string }{
 		{"a reader, and an upload that is refused", "bob", "GET /f", "PUT /made", "200", ""},
@@ -37,6 +38,7 @@ func TestWhatWaitedForItsPasswordIsAnsweredAsItself(t *testing.T) {
 	} {
 		t.Run(c.why, func(t *testing.T) {
 			stop := make(chan bool)
+			var asked atomic.Int64
 			var all sync.WaitGroup
 			all.Go(func() {
 				for {
@@ -49,17 +51,18 @@ func TestWhatWaitedForItsPasswordIsAnsweredAsItself(t *testing.T) {
 					if err != nil {
 						continue
 					}
-					o.SetDeadline(time.Now().Add(5 * time.Second))
+					o.SetDeadline(time.Now().Add(patience))
 					fmt.Fprintf(o, "%s HTTP/1.1\r\nHost: x\r\nContent-Length: 14\r\n\r\n", c.meanwhile)
 					io.Copy(io.Discard, o)
 					o.Close()
+					asked.Add(1)
 				}
 			})
-			time.Sleep(50 * time.Millisecond)
+			lab.Eventually(t, patience, "others ask meanwhile", func() bool { return asked.Load() >= 10 })
 			body := "by " + fmt.Sprintf("%-11s", c.who)
 			credentials := base64.StdEncoding.EncodeToString([]byte(c.who + ":" + password))
 			answer := "HTTP/1.1 503"
-			for n := 0; n < 10 && strings.HasPrefix(answer, "HTTP/1.1 503"); n++ { // passwords are hashed with pauses
+			for end := time.Now().Add(patience); time.Now().Before(end) && strings.HasPrefix(answer, "HTTP/1.1 503"); { // passwords are hashed with pauses
 				answer = exchangeOnce(t, d.at["http"], c.request+" HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Basic "+credentials+"\r\nContent-Length: 14\r\n\r\n"+body)
 			}
 			close(stop)
@@ -88,7 +91,7 @@ func exchangeOnce(t *testing.T, addr, text string) string {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	c.SetDeadline(time.Now().Add(20 * time.Second))
+	c.SetDeadline(time.Now().Add(patience))
 	io.WriteString(c, text)
 	b, _ := io.ReadAll(c)
 	return string(b)
