@@ -60,7 +60,7 @@ func TestCurl(t *testing.T) {
 		{"two requests, one connection", []string{"-sv", url + "/", url + "/whoami"}, "Re-using existing"},
 		{"a body that is too large", []string{"-si", "-H", "Content-Length: 99999999", "-X", "POST", "-d", "x", url + "/echo"}, "HTTP/1.1 413"},
 	} {
-		out, _ := exec.Command("curl", append([]string{"-m", "10"}, tc.args...)...).CombinedOutput()
+		out, _ := exec.Command("curl", append([]string{"-m", "60"}, tc.args...)...).CombinedOutput()
 		if !strings.Contains(strings.ToLower(string(out)), strings.ToLower(tc.want)) {
 			t.Errorf("%s: no %q in\n%s", tc.why, tc.want, out)
 		}
@@ -72,7 +72,7 @@ func TestCurl(t *testing.T) {
 		"a chunked body":                         {"-H", "Transfer-Encoding: chunked"},
 		"a PUT":                                  {"-X", "PUT"},
 	} {
-		out, err := exec.Command("curl", append(args, "-sS", "-m", "20", "--data-binary", "@"+file, url+"/echo")...).Output()
+		out, err := exec.Command("curl", append(args, "-sS", "-m", "60", "--data-binary", "@"+file, url+"/echo")...).Output()
 		if err != nil || sha256.Sum256(out) != want {
 			t.Errorf("%s: %d bytes came back, %v", why, len(out), err)
 		}
@@ -83,17 +83,17 @@ func TestCurl(t *testing.T) {
 func TestWrk(t *testing.T) {
 	lab.Need(t, "wrk")
 	s := lab.Start(t, nil)
-	out := run(t, "wrk", "-t1", "-c16", "-d2s", "http://"+s.HTTP+"/")
+	out := run(t, "wrk", "-t1", "-c16", "-d2s", "--timeout", "60s", "http://"+s.HTTP+"/")
 	if !regexp.MustCompile(`Requests/sec: +[1-9]`).MatchString(out) {
 		t.Errorf("nothing was served:\n%s", out)
 	}
-	if m := s.Scrape(t); m.Shed("source-frames") == 0 {
+	if m := scrape(t, s); m.Shed("source-frames") == 0 {
 		t.Error("the default limit on frames was not met")
 	}
 	s.Alive(t)
 
 	s = lab.Start(t, nil, "-profile", "bench")
-	out = run(t, "wrk", "-t1", "-c64", "-d2s", "http://"+s.HTTP+"/")
+	out = run(t, "wrk", "-t1", "-c64", "-d2s", "--timeout", "60s", "http://"+s.HTTP+"/")
 	if strings.Contains(out, "Non-2xx") || strings.Contains(out, "Socket errors") {
 		t.Errorf("the bench profile limits:\n%s", out)
 	}
@@ -123,7 +123,7 @@ func TestPython(t *testing.T) {
 	script := fmt.Sprintf(`
 import socket, struct
 def addr(a): h, p = a.rsplit(":", 1); return h, int(p)
-f = socket.create_connection(addr(%q)); f.settimeout(10)
+f = socket.create_connection(addr(%q)); f.settimeout(60)
 def recv(n):
     b = b""
     while len(b) < n:
@@ -141,7 +141,7 @@ assert f.recv(1) == b"" if True else None
 	script = strings.Replace(script, `assert f.recv(1) == b"" if True else None`, `
 try: assert f.recv(1) == b""
 except ConnectionResetError: pass
-l = socket.create_connection(addr("`+s.Line+`")); l.settimeout(10)
+l = socket.create_connection(addr("`+s.Line+`")); l.settimeout(60)
 l.sendall(b"one\r\ntwo\n")
 g = l.makefile("rb")
 assert g.readline() == b"one\r\n" and g.readline() == b"two\r\n"

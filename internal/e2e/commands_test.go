@@ -57,7 +57,7 @@ func TestRedisCommandsBehind(t *testing.T) {
 	if n := strings.Count(got, "+PONG\r\n"); n > 25 {
 		t.Errorf("%d of 100 commands got through a limit of 20", n)
 	}
-	m := s.Scrape(t)
+	m := scrape(t, s)
 	if m.Shed("malformed") < 5 || m.Shed("source-frames") < 1 {
 		t.Errorf("%v malformed, %v too many", m.Shed("malformed"), m.Shed("source-frames"))
 	}
@@ -72,7 +72,7 @@ func say(t *testing.T, addr, text string) string {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	c.SetDeadline(time.Now().Add(10 * time.Second))
+	c.SetDeadline(time.Now().Add(patience))
 	io.WriteString(c, text)
 	b, _ := io.ReadAll(c)
 	return string(b)
@@ -95,7 +95,7 @@ func TestMosquittoBehind(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { broker.Process.Kill(); broker.Wait() })
-	lab.Eventually(t, 10*time.Second, "mosquitto listens", func() bool {
+	lab.Eventually(t, patience, "mosquitto listens", func() bool {
 		c, err := net.Dial("tcp", back)
 		if err == nil {
 			c.Close()
@@ -114,7 +114,7 @@ func TestMosquittoBehind(t *testing.T) {
 				t.Errorf("%s, QoS %s: mosquitto_pub: %v, %s", version, qos, err, text)
 			}
 			// The message is retained, so that who comes later gets it.
-			got, err := exec.Command("mosquitto_sub", "-h", "127.0.0.1", "-p", port, "-V", version, "-q", qos, "-t", topic, "-C", "1", "-W", "10").Output()
+			got, err := exec.Command("mosquitto_sub", "-h", "127.0.0.1", "-p", port, "-V", version, "-q", qos, "-t", topic, "-C", "1", "-W", "60").Output()
 			if err != nil || string(got) != message+"\n" {
 				t.Errorf("%s, QoS %s: mosquitto_sub: %v, %d bytes", version, qos, err, len(got))
 			}
@@ -128,7 +128,7 @@ func TestMosquittoBehind(t *testing.T) {
 			t.Errorf("%s: %q", why, got)
 		}
 	}
-	if m := s.Scrape(t); m.Shed("malformed") != 3 {
+	if m := scrape(t, s); m.Shed("malformed") != 3 {
 		t.Errorf("%v malformed", m.Shed("malformed"))
 	}
 	s.Alive(t)

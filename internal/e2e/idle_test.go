@@ -18,7 +18,7 @@ func TestIdleConnectionsAreSmall(t *testing.T) {
 		n = 3_000
 	}
 	s := lab.Start(t, nil, "-profile", "bench", "-first-frame-timeout", "0", "-idle-timeout", "10m")
-	warm := s.Scrape(t)
+	warm := scrape(t, s)
 	before := s.RSS(t)
 	conns := make([]net.Conn, 0, n)
 	defer func() {
@@ -33,7 +33,7 @@ func TestIdleConnectionsAreSmall(t *testing.T) {
 			t.Fatalf("after %d connections: %v", len(conns), err)
 		}
 		conns = append(conns, c)
-		c.SetDeadline(time.Now().Add(10 * time.Second))
+		c.SetDeadline(time.Now().Add(patience))
 		if _, err := io.WriteString(c, "GET / HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
 			t.Fatal(err)
 		}
@@ -41,8 +41,8 @@ func TestIdleConnectionsAreSmall(t *testing.T) {
 			t.Fatalf("connection %d: %v", len(conns), err)
 		}
 	}
-	lab.Eventually(t, 30*time.Second, "all are open", func() bool { return s.Scrape(t)["weir_connections"] == float64(n) })
-	m := s.Scrape(t)
+	lab.Eventually(t, patience, "all are open", func() bool { return scrape(t, s)["weir_connections"] == float64(n) })
+	m := scrape(t, s)
 	each := float64(s.RSS(t)-before) / float64(n)
 	heap := (m["go_memstats_heap_inuse_bytes"] - warm["go_memstats_heap_inuse_bytes"]) / float64(n)
 	t.Logf("%d idle connections: %.0f B of resident memory each, %.0f B of it heap; %v goroutines", n, each, heap, m["go_goroutines"])

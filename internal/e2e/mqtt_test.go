@@ -5,7 +5,6 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
-	"time"
 
 	"weir/internal/lab"
 )
@@ -23,8 +22,8 @@ func TestMosquittoWithoutABroker(t *testing.T) {
 			t.Errorf("%s: %v, %s", version, err, out)
 		}
 	}
-	lab.Eventually(t, 10*time.Second, "all are counted", func() bool {
-		m := s.Scrape(t)
+	lab.Eventually(t, patience, "all are counted", func() bool {
+		m := scrape(t, s)
 		return m.Shed("upstream-connect")+m.Shed("no-upstream") == 3
 	})
 	s.Alive(t)

@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -54,7 +55,7 @@ func openBrowser(t *testing.T) *browser {
 
 func (b *browser) note(c net.Conn) {
 	defer c.Close()
-	c.SetDeadline(time.Now().Add(5 * time.Second))
+	c.SetDeadline(time.Now().Add(20 * time.Second))
 	r, err := http.ReadRequest(bufio.NewReader(c))
 	if err != nil {
 		return
@@ -101,7 +102,7 @@ func (b *browser) show(t *testing.T, file string, flags ...string) string {
 		t.Fatal(err)
 	}
 	kill := func() { syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
-	late := time.AfterFunc(time.Minute, kill)
+	late := time.AfterFunc(3*time.Minute, kill) // its first start on a machine is slow
 	defer late.Stop()
 	err = cmd.Wait()
 	kill()
@@ -160,7 +161,7 @@ func TestReportInABrowser(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.show(t, at("needy.html"), "--dump-dom")
-	if hosts := b.fetched(); len(hosts) != 1 || hosts[0] != "weir.test" {
+	if hosts := slices.Compact(b.fetched()); len(hosts) != 1 || hosts[0] != "weir.test" { // it may ask again
 		t.Errorf("of a page that asks for a picture at weir.test the test saw %q", hosts)
 	}
 }
