@@ -41,3 +41,16 @@ func counted(t testing.TB, s *lab.Server, series string, want float64) {
 	}
 	t.Errorf("%s is %v, want %v", series, got, want)
 }
+
+// staysBelow fails the test when each of several new servers is found to need more memory than the limit. A collector
+// that is late is weighed too.
+func staysBelow(t *testing.T, limit int, weigh func(*testing.T) int) {
+	t.Helper()
+	var more int
+	for range tries {
+		if more = weigh(t); more <= limit || t.Failed() {
+			return
+		}
+	}
+	t.Errorf("%.1f MB more", float64(more)/1e6)
+}
