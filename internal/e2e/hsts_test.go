@@ -17,7 +17,7 @@ func TestOnlyTLSSaysThatTLSIsToBeUsed(t *testing.T) {
 		t.Fatal(err)
 	}
 	ports := lab.FreePorts(t, 3)
-	s := lab.Start(t, nil, "-tls-self-signed", "-files", dir, "-hsts", "1h", "-listen", "http://"+ports[0], "-listen", "https://"+ports[1], "-listen", "https://"+ports[2]+"?hsts=0")
+	s := lab.Start(t, nil, "-tls-self-signed", freeHandshakes, "-files", dir, "-hsts", "1h", "-listen", "http://"+ports[0], "-listen", "https://"+ports[1], "-listen", "https://"+ports[2]+"?hsts=0")
 	client := &http.Client{Timeout: patience, Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
 	defer client.CloseIdleConnections()
 	for url, want := range map[string]string{"http://" + ports[0]: "", "https://" + ports[1]: "max-age=3600", "https://" + ports[2]: ""} {

@@ -36,7 +36,7 @@ func TestRefusalsKeepTheConnection(t *testing.T) {
 	cert, key := ca.Files(t, "a.example")
 	at := lab.FreePorts(t, 6)
 	s := lab.Start(t, nil, "-max-refusals", "20", "-source-frame-rate", "1", "-source-frame-burst", "5", "-users", d.users, "-auth-plain",
-		"-cert", cert, "-key", key,
+		"-cert", cert, "-key", key, freeHandshakes,
 		"-listen", "http://"+at[0]+"?name=hello", "-listen", "https://"+at[1]+"?name=tls",
 		"-listen", "http://"+at[2]+"?name=files&files="+dir, "-listen", "http://"+at[3]+"?name=relay&to="+behind.Addr().String(),
 		"-listen", "http://"+at[4]+"?name=auth&auth=required", "-listen", "http://"+at[5]+"?name=once&max-refusals=0")

@@ -195,7 +195,7 @@ func TestStalledReadersBehindARelay(t *testing.T) {
 	}()
 	want := pour(io.Discard, size)
 	ports := lab.FreePorts(t, 2)
-	s := lab.Start(t, nil, "-listen", "tcp://"+ports[0]+"?to="+ln.Addr().String(), "-listen", "tcp+tls://"+ports[1]+"?to="+ln.Addr().String(), "-tls-self-signed")
+	s := lab.Start(t, nil, "-listen", "tcp://"+ports[0]+"?to="+ln.Addr().String(), "-listen", "tcp+tls://"+ports[1]+"?to="+ln.Addr().String(), "-tls-self-signed", freeHandshakes)
 	for i, name := range []string{"plain", "tls"} {
 		t.Run(name, func(t *testing.T) {
 			own := func() int { return anonymous(t, s.PID) }

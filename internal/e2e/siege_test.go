@@ -149,9 +149,10 @@ func TestSlowloris(t *testing.T) {
 			if was = scrape(t, s).Shed("first-frame"); was-before != 3000 || a.Open != 0 {
 				return fmt.Sprintf("%s: %v of 3000 shed, %d open at the end", target, was-before, a.Open)
 			}
-			// 100 ms is the promise on a quiet machine; a busy test machine gets more.
-			if late := time.Duration(a.Age.Max) - deadline; late < 0 || late > 600*time.Millisecond {
-				return fmt.Sprintf("%s: the last one went %s after its deadline", target, late)
+			// 100 ms is the promise on a quiet machine; a busy test machine gets more, by what it made the good client wait before.
+			most := 600*time.Millisecond + 5*time.Duration(r.Result.Good.Phases[0].P99)
+			if late := time.Duration(a.Age.Max) - deadline; late < 0 || late > most {
+				return fmt.Sprintf("%s: the last one went %s after its deadline, at most %s", target, late, most)
 			}
 			return ""
 		})
