@@ -23,9 +23,8 @@ const (
 	shakeSteps     = 64
 	// shakeHolds is what a handshake holds, beside twice what its peer has sent.
 	shakeHolds = 28 << 10
-	// shakeCost is how much of a worker's time, on the wall's clock, costs a source another
-	// handshake: those with a chain of certificates whose keys are on P-521 take thirty times as
-	// long as others.
+	// shakeCost is how much processor time costs a source another handshake: those with a chain of
+	// certificates whose keys are on P-521 take thirty times as long as others.
 	shakeCost = 5 * time.Millisecond
 	// mostBehind is how much is read of a peer while a worker is at its handshake.
 	mostBehind = 16 << 10
@@ -150,9 +149,9 @@ func (l *loop) step(sh *shake, in []byte) bool {
 	sh.running = true
 	j := job{
 		f: func() {
-			begin := mono.Now()
+			w := begin()
 			sh.hs.Step(sh.feed.B, &sh.out.B)
-			sh.cost += mono.Now().Sub(begin)
+			sh.cost += w.spent()
 		},
 		l:    l,
 		then: func(p any, stack []byte) { l.stepped(sh, p, stack) },
