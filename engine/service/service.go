@@ -4,7 +4,8 @@
 //
 // Everything here runs on the loop's goroutine only, unless it says otherwise: a callback must not
 // block, sleep, take locks that others hold for long, or keep bytes it was lent. Work that may
-// block goes through Conn.Work.
+// block goes through Conn.Work. That goroutine is bound to a thread (runtime.LockOSThread): an iter.Pull
+// made elsewhere, in ForLoop too, must not be resumed on it.
 package service
 
 import (

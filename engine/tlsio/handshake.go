@@ -14,6 +14,7 @@ type Handshake struct {
 	resume  func() (struct{}, bool)
 	abandon func()
 	done    bool
+	aborted bool
 }
 
 // ErrAborted is the error of a handshake that was aborted.
@@ -63,19 +64,20 @@ func (h *Handshake) Step(in []byte, out *[]byte) (done bool) {
 	return h.done
 }
 
-// Abort gives up a handshake that is not done. Without it the coroutine would stay for ever.
+// Abort gives up a handshake that is not done. Without it the coroutine would stay for ever. It ends on a
+// goroutine of its own, since a coroutine that was made by a goroutine without a thread of its own may not be resumed by one
+// that has one, as event loops do: the runtime ends the program then.
 func (h *Handshake) Abort() {
 	if h.done {
 		return
 	}
-	h.done = true
-	h.err = ErrAborted
-	if h.abandon != nil {
-		var alert []byte // a refusal that nobody will read
-		h.conn.wire.out = &alert
-		h.abandon()
-		h.err = ErrAborted
-		h.conn.wire.out = nil
+	h.done, h.aborted = true, true
+	if abandon := h.abandon; abandon != nil {
+		h.conn.wire.out = new([]byte) // for a refusal that nobody will read
+		go func() {
+			defer func() { _ = recover() }() // a callback's, about a handshake that is over
+			abandon()
+		}()
 	}
 }
 
@@ -83,7 +85,12 @@ func (h *Handshake) Abort() {
 func (h *Handshake) Done() bool { return h.done }
 
 // Err is why a handshake that is done failed; nil when it succeeded.
-func (h *Handshake) Err() error { return h.err }
+func (h *Handshake) Err() error {
+	if h.aborted {
+		return ErrAborted
+	}
+	return h.err
+}
 
 // Conn is what a successful handshake made, and what had arrived behind it: the first bytes to Open,
 // a part of the last Step's in.

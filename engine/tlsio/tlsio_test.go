@@ -207,6 +207,8 @@ func TestAbortLeavesNothing(t *testing.T) {
 		}
 		parked = append(parked, h)
 	}
+	runtime.LockOSThread() // as event loops do
+	defer runtime.UnlockOSThread()
 	for _, h := range parked {
 		h.Abort()
 		h.Abort()
