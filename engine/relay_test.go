@@ -25,6 +25,7 @@ import (
 	"weir/engine/service/relay"
 	"weir/guard"
 	"weir/guard/mono"
+	"weir/internal/lab"
 )
 
 // behind listens for a relay and gives each connection to f, on a goroutine of its own.
@@ -72,29 +73,11 @@ func echoes(c *net.TCPConn) {
 	c.CloseWrite()
 }
 
-// bound is a socket of an address that is nobody else's for the length of a test.
-func bound(t testing.TB) (fd int, addr string) {
-	t.Helper()
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { unix.Close(fd) })
-	if err := unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
-		t.Fatal(err)
-	}
-	sa, err := unix.Getsockname(fd)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return fd, fmt.Sprintf("127.0.0.1:%d", sa.(*unix.SockaddrInet4).Port)
-}
-
 // nobody is an address where nothing listens.
 func nobody(t testing.TB) string {
 	t.Helper()
-	_, addr := bound(t)
-	return addr
+	_, at := lab.Bound(t)
+	return at.String()
 }
 
 // pool opens a pool for the length of a test.
@@ -399,7 +382,8 @@ func TestRelayTriesAnotherServer(t *testing.T) {
 // blackhole is an address whose queue of connections is full: SYNs are dropped.
 func blackhole(t testing.TB) string {
 	t.Helper()
-	fd, addr := bound(t)
+	fd, at := lab.Bound(t)
+	addr := at.String()
 	if err := unix.Listen(fd, 0); err != nil {
 		t.Fatal(err)
 	}

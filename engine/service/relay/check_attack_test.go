@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"weir/engine/service"
+	"weir/internal/lab"
 )
 
 // TestChecksThatSeeLessThanClients: a check is a connection, and a server that takes those may still not
@@ -95,20 +96,9 @@ func takesNoMore(t *testing.T) string {
 // bound is the address of a socket of which something is made once it has one.
 func bound(t *testing.T, then func(fd int) error) string {
 	t.Helper()
-	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { syscall.Close(fd) })
-	if err := syscall.Bind(fd, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
-		t.Fatal(err)
-	}
+	fd, at := lab.Bound(t)
 	if err := then(fd); err != nil {
 		t.Fatal(err)
 	}
-	sa, err := syscall.Getsockname(fd)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return fmt.Sprintf("127.0.0.1:%d", sa.(*syscall.SockaddrInet4).Port)
+	return at.String()
 }
